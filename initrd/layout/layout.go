@@ -1,0 +1,76 @@
+// Package layout is the one description of what an appliance initramfs holds.
+// The assembler (package initrd) writes exactly this; PID 1 (package
+// guest/boot) refuses to go on when it finds anything else.
+package layout
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Init is the path of the one executable, PID 1.
+const Init = "init"
+
+// ModuleDir holds the kernel modules, decompressed, one file each.
+const ModuleDir = "modules"
+
+// KernelBuiltin lists what the kernel's own built-in initramfs brings besides
+// ours (Linux usr/default_cpio_list). /dev/console, character device 5,1, is
+// what the kernel opens for PID 1 before anything is mounted.
+func KernelBuiltin() []string {
+	return []string{"dev", "dev/console", "root"}
+}
+
+// Directories lists every directory of the archive in archive order, parents
+// first. All but ModuleDir are empty: mount points.
+func Directories() []string {
+	return []string{"dev", ModuleDir, "proc", "run", "sys", "tmp"}
+}
+
+// Modules lists the kernel modules that the appliance asks for, by the name
+// that the kernel uses (underscores). The archive holds them and what they
+// depend on, nothing more.
+func Modules() []string {
+	return []string{"virtio_net"}
+}
+
+// maxModules bounds the number in a module's file name.
+const maxModules = 99
+
+// ModuleFile names the file of the n-th module (from 0) in load order:
+// "modules/00-failover.ko". The order lies in the names, so that PID 1 needs
+// no list and no dependency parser.
+func ModuleFile(n int, name string) (string, error) {
+	if n < 0 || n > maxModules {
+		return "", fmt.Errorf("naming module %q: position %d, want 0 to %d", name, n, maxModules)
+	}
+	if !validModuleName(name) {
+		return "", fmt.Errorf("naming module: %q is not a module name", name)
+	}
+	return fmt.Sprintf("%s/%02d-%s.ko", ModuleDir, n, name), nil
+}
+
+// ParseModuleFile is the inverse of ModuleFile for the name below ModuleDir,
+// such as "00-failover.ko".
+func ParseModuleFile(base string) (n int, name string, err error) {
+	stem, ok := strings.CutSuffix(base, ".ko")
+	if !ok || len(stem) < 4 || stem[2] != '-' || !digit(stem[0]) || !digit(stem[1]) || !validModuleName(stem[3:]) {
+		return 0, "", fmt.Errorf("parsing module file name %q: want NN-name.ko", base)
+	}
+	return int(stem[0]-'0')*10 + int(stem[1]-'0'), stem[3:], nil
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
+
+func validModuleName(s string) bool {
+	if s == "" || len(s) > 55 { // MODULE_NAME_LEN of the kernel: 64 - sizeof(long), with its NUL
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !digit(c) && (c < 'a' || c > 'z') && c != '_' {
+			return false
+		}
+	}
+	return true
+}
