@@ -1,0 +1,260 @@
+// Package release is the format of release.json: what an appliance release is
+// made of and what each platform will report when it boots
+// (docs/format-release.md). The digest of the canonical file is the identity
+// of the release (specs/protocol.md, section 8).
+package release
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"safebox/verifier/canon"
+)
+
+// Type is the value of Release.Type.
+const Type = "safebox/release/v1"
+
+// FileName is the name of the file in a release folder.
+const FileName = "release.json"
+
+// Limits of a release file.
+const (
+	MaxSize    = 1 << 20 // bytes
+	maxEntries = 1024    // of any list
+	maxText    = 4096    // bytes of any string
+)
+
+// Release is release.json.
+type Release struct {
+	Type         string        `json:"type"`
+	Toolchain    Toolchain     `json:"toolchain"`
+	Epoch        int64         `json:"epoch"`       // SOURCE_DATE_EPOCH, seconds
+	LockSHA256   string        `json:"lock_sha256"` // of the lock file's bytes
+	Kernel       string        `json:"kernel"`      // "distro" or "source"
+	Inputs       []Input       `json:"inputs"`
+	Artifacts    []Artifact    `json:"artifacts"` // sorted by name
+	CommandLines []CommandLine `json:"command_lines"`
+	Measurements []Measurement `json:"measurements"`
+}
+
+// Toolchain is the Go toolchain that compiled the init.
+type Toolchain struct {
+	Go     string `json:"go"`     // "1.26.8"
+	Module string `json:"module"` // module path and version
+	Sum    string `json:"sum"`    // its hash in the checksum database
+}
+
+// Input is a pinned package.
+type Input struct {
+	Package      string `json:"package"`
+	Version      string `json:"version"`
+	Architecture string `json:"architecture"`
+	SHA256       string `json:"sha256"`
+}
+
+// Artifact is a file of the release.
+type Artifact struct {
+	Name   string `json:"name"` // path below the release folder, with slashes
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+	SHA384 string `json:"sha384"`
+}
+
+// CommandLine is one kernel command line that the init accepts.
+type CommandLine struct {
+	Platform string `json:"platform"`
+	Form     string `json:"form"`
+	Text     string `json:"text"`
+}
+
+// Measurement is what one way of booting on one platform reports.
+type Measurement struct {
+	Platform  string     `json:"platform"` // "vtpm"
+	Boot      string     `json:"boot"`     // "esp", "kernel"
+	Bank      string     `json:"bank"`     // "sha256", "sha384"
+	Registers []Register `json:"registers"`
+}
+
+// Register is the expectation for one register.
+type Register struct {
+	Name  string `json:"name"`  // "pcr4"
+	Rule  string `json:"rule"`  // "exact", "zero", "any"
+	Value string `json:"value"` // lower-case hex; under "any" informative or empty
+}
+
+// Encode gives the canonical bytes.
+func (r *Release) Encode() ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("encoding release: %w", err)
+	}
+	return canon.Marshal(r)
+}
+
+// Decode parses a release strictly.
+func Decode(b []byte) (*Release, error) {
+	if len(b) > MaxSize {
+		return nil, fmt.Errorf("decoding release: %d bytes, want at most %d", len(b), MaxSize)
+	}
+	var r Release
+	if err := canon.Unmarshal(b, &r); err != nil {
+		return nil, fmt.Errorf("decoding release: %w", err)
+	}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("decoding release: %w", err)
+	}
+	return &r, nil
+}
+
+// Digest is the identity of a release: SHA-256 of its canonical bytes.
+func Digest(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
+
+// Artifact finds a file by its name.
+func (r *Release) Artifact(name string) (Artifact, bool) {
+	for _, a := range r.Artifacts {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Artifact{}, false
+}
+
+// Measurement finds what one boot reports in one bank.
+func (r *Release) Measurement(platform, boot, bank string) (Measurement, bool) {
+	for _, m := range r.Measurements {
+		if m.Platform == platform && m.Boot == boot && m.Bank == bank {
+			return m, true
+		}
+	}
+	return Measurement{}, false
+}
+
+func (r *Release) check() error {
+	if r.Type != Type {
+		return fmt.Errorf("type %q, want %q", r.Type, Type)
+	}
+	if r.Kernel != "distro" && r.Kernel != "source" {
+		return fmt.Errorf("kernel %q, want distro or source", r.Kernel)
+	}
+	if r.Epoch < 0 {
+		return fmt.Errorf("epoch %d, want a time after 1970", r.Epoch)
+	}
+	if err := checkHex("lock_sha256", r.LockSHA256, 32); err != nil {
+		return err
+	}
+	for _, n := range []int{len(r.Inputs), len(r.Artifacts), len(r.CommandLines), len(r.Measurements)} {
+		if n == 0 || n > maxEntries {
+			return fmt.Errorf("list of %d entries, want 1 to %d", n, maxEntries)
+		}
+	}
+	for _, in := range r.Inputs {
+		if err := checkHex("input "+in.Package, in.SHA256, 32); err != nil {
+			return err
+		}
+	}
+	if err := r.checkArtifacts(); err != nil {
+		return err
+	}
+	for _, c := range r.CommandLines {
+		if c.Text == "" || len(c.Text) > maxText {
+			return fmt.Errorf("command line of %s: %d bytes, want 1 to %d", c.Platform, len(c.Text), maxText)
+		}
+	}
+	return r.checkMeasurements()
+}
+
+func (r *Release) checkArtifacts() error {
+	for i, a := range r.Artifacts {
+		if !validName(a.Name) {
+			return fmt.Errorf("artifact name %q: want a clean relative path", a.Name)
+		}
+		if i > 0 && r.Artifacts[i-1].Name >= a.Name {
+			return fmt.Errorf("artifact %s after %s: want each name once, sorted", a.Name, r.Artifacts[i-1].Name)
+		}
+		if a.Size < 0 {
+			return fmt.Errorf("artifact %s: size %d", a.Name, a.Size)
+		}
+		if err := checkHex("artifact "+a.Name, a.SHA256, 32); err != nil {
+			return err
+		}
+		if err := checkHex("artifact "+a.Name, a.SHA384, 48); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validName accepts slash-separated parts of letters, digits and "._-+" that
+// do not start with a point, so that a name can never leave its folder.
+func validName(name string) bool {
+	if len(name) > 255 {
+		return false
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part[0] == '.' {
+			return false
+		}
+		for _, c := range []byte(part) {
+			if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+", rune(c)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (r *Release) checkMeasurements() error {
+	seen := map[[3]string]bool{}
+	for _, m := range r.Measurements {
+		key := [3]string{m.Platform, m.Boot, m.Bank}
+		if seen[key] {
+			return fmt.Errorf("measurement %s %s %s twice", m.Platform, m.Boot, m.Bank)
+		}
+		seen[key] = true
+		size, ok := map[string]int{"sha256": 32, "sha384": 48}[m.Bank]
+		if !ok {
+			return fmt.Errorf("measurement %s %s: bank %q, want sha256 or sha384", m.Platform, m.Boot, m.Bank)
+		}
+		if len(m.Registers) == 0 || len(m.Registers) > maxEntries {
+			return fmt.Errorf("measurement %s %s %s: %d registers", m.Platform, m.Boot, m.Bank, len(m.Registers))
+		}
+		names := make([]string, 0, len(m.Registers))
+		for _, reg := range m.Registers {
+			if slices.Contains(names, reg.Name) {
+				return fmt.Errorf("register %s twice in %s %s %s", reg.Name, m.Platform, m.Boot, m.Bank)
+			}
+			names = append(names, reg.Name)
+			if err := reg.check(size); err != nil {
+				return fmt.Errorf("measurement %s %s %s: %w", m.Platform, m.Boot, m.Bank, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (reg Register) check(size int) error {
+	switch reg.Rule {
+	case "exact":
+	case "zero":
+		if strings.Trim(reg.Value, "0") != "" {
+			return fmt.Errorf("register %s: rule zero with value %s", reg.Name, reg.Value)
+		}
+	case "any":
+		if reg.Value == "" {
+			return nil
+		}
+	default:
+		return fmt.Errorf("register %s: rule %q, want exact, zero or any", reg.Name, reg.Rule)
+	}
+	return checkHex("register "+reg.Name, reg.Value, size)
+}
+
+func checkHex(what, s string, size int) error {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != size || hex.EncodeToString(b) != s {
+		return fmt.Errorf("%s: %q, want %d bytes of lower-case hex", what, s, size)
+	}
+	return nil
+}
