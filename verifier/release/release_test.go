@@ -1,0 +1,102 @@
+package release
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func example() *Release {
+	h32, h48 := strings.Repeat("0a", 32), strings.Repeat("0b", 48)
+	return &Release{
+		Type:       Type,
+		Toolchain:  Toolchain{Go: "1.26.8", Module: "golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64", Sum: "h1:x"},
+		Epoch:      1767225600,
+		LockSHA256: h32,
+		Kernel:     "distro",
+		Inputs:     []Input{{Package: "ovmf", Version: "1", Architecture: "all", SHA256: h32}},
+		Artifacts: []Artifact{
+			{Name: "firmware/CODE.fd", Size: 1, SHA256: h32, SHA384: h48},
+			{Name: "safebox.efi", Size: 2, SHA256: h32, SHA384: h48},
+		},
+		CommandLines: []CommandLine{{Platform: "vtpm", Form: "uki", Text: "console=ttyS0"}},
+		Measurements: []Measurement{{Platform: "vtpm", Boot: "esp", Bank: "sha256", Registers: []Register{
+			{Name: "pcr1", Rule: "any"},
+			{Name: "pcr4", Rule: "exact", Value: h32},
+			{Name: "pcr8", Rule: "zero", Value: strings.Repeat("00", 32)},
+		}}},
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	b, err := example().Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := r.Encode()
+	if err != nil || !bytes.Equal(again, b) {
+		t.Errorf("got %s, %v, want %s", again, err, b)
+	}
+	if _, ok := r.Artifact("safebox.efi"); !ok {
+		t.Error("artifact safebox.efi not found")
+	}
+	if _, ok := r.Measurement("vtpm", "esp", "sha384"); ok {
+		t.Error("found a measurement that is not there")
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	for name, change := range map[string]func(*Release){
+		"type":               func(r *Release) { r.Type = "safebox/release/v2" },
+		"kernel":             func(r *Release) { r.Kernel = "" },
+		"no inputs":          func(r *Release) { r.Inputs = nil },
+		"short digest":       func(r *Release) { r.Artifacts[0].SHA384 = r.Artifacts[0].SHA256 },
+		"upper-case digest":  func(r *Release) { r.LockSHA256 = strings.ToUpper(r.LockSHA256) },
+		"artifact order":     func(r *Release) { r.Artifacts[0], r.Artifacts[1] = r.Artifacts[1], r.Artifacts[0] },
+		"artifact twice":     func(r *Release) { r.Artifacts[1].Name = r.Artifacts[0].Name },
+		"name leaves folder": func(r *Release) { r.Artifacts[0].Name = "../passwd" },
+		"absolute name":      func(r *Release) { r.Artifacts[0].Name = "/passwd" },
+		"hidden name":        func(r *Release) { r.Artifacts[0].Name = ".ssh/id" },
+		"bank":               func(r *Release) { r.Measurements[0].Bank = "sha1" },
+		"measurement twice":  func(r *Release) { r.Measurements = append(r.Measurements, r.Measurements[0]) },
+		"exact without value": func(r *Release) {
+			r.Measurements[0].Registers[1].Value = ""
+		},
+		"zero with value": func(r *Release) {
+			r.Measurements[0].Registers[2].Value = r.Measurements[0].Registers[1].Value
+		},
+		"register twice": func(r *Release) { r.Measurements[0].Registers[2].Name = "pcr4" },
+		"unknown rule":   func(r *Release) { r.Measurements[0].Registers[0].Rule = "" },
+	} {
+		r := example()
+		change(r)
+		if _, err := r.Encode(); err == nil {
+			t.Errorf("%s: encoded", name)
+		}
+	}
+	if _, err := Decode(make([]byte, MaxSize+1)); err == nil {
+		t.Error("decoded an oversized file")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	b, err := example().Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Decode(b)
+		if err != nil {
+			return
+		}
+		again, err := r.Encode()
+		if err != nil || !bytes.Equal(again, b) {
+			t.Errorf("accepted %q, encodes as %q, %v", b, again, err)
+		}
+	})
+}
