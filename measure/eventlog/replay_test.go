@@ -1,0 +1,108 @@
+package eventlog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"strings"
+	"testing"
+)
+
+// TestReplayEqualsTPM compares with the registers read from the TPM. PCR 10 is
+// the kernel's own (IMA) and not in a firmware log.
+func TestReplayEqualsTPM(t *testing.T) {
+	for _, name := range boots() {
+		l := readLog(t, "uefi/"+name+"/evlog.bin")
+		for _, a := range []Algorithm{SHA256, SHA384} {
+			want := readPCRs(t, "uefi/"+name+"/pcrs.txt", a.String())
+			if len(want) != PCRs {
+				t.Fatalf("%s: %v: %d registers in pcrs.txt, want %d", name, a, len(want), PCRs)
+			}
+			got, err := l.Replay(a)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			for i := range got {
+				if i != 10 && !bytes.Equal(got[i], want[i]) {
+					t.Errorf("%s: %v PCR %d: got %x, want %x", name, a, i, got[i], want[i])
+				}
+			}
+		}
+	}
+}
+
+// TestReplayForeign compares with what another program replayed.
+func TestReplayForeign(t *testing.T) {
+	for _, name := range foreign() {
+		got, err := readLog(t, "foreign/"+name+".bin").Replay(SHA256)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want := readPCRs(t, "foreign/"+name+".pcrs.txt", "sha256")
+		if len(want) < 8 {
+			t.Fatalf("%s: only %d registers to compare", name, len(want))
+		}
+		for i, w := range want {
+			if !bytes.Equal(got[i], w) {
+				t.Errorf("%s: PCR %d: got %x, want %x", name, i, got[i], w)
+			}
+		}
+	}
+}
+
+func TestReplayRefusesBanks(t *testing.T) {
+	for _, a := range []Algorithm{SHA1, SHA512, SM3, 0} {
+		if _, err := readLog(t, "foreign/cos-101-amd-sev.bin").Replay(a); err == nil {
+			t.Errorf("%v: no error", a)
+		}
+	}
+	_, err := readLog(t, "foreign/crypto_agile.bin").Replay(SHA384)
+	if err == nil || !strings.Contains(err.Error(), "sha384 digest: got 0 bytes, want 48") {
+		t.Errorf("bank that the log does not have: got error %v", err)
+	}
+}
+
+func TestReplayRefusesDynamicPCR(t *testing.T) {
+	l := readLog(t, "uefi/esp/evlog.bin")
+	l.Events[40].PCR = 17
+	if _, err := l.Replay(SHA256); err == nil || !strings.Contains(err.Error(), "replaying event 40: PCR 17") {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func noAction(pcr uint32, data string) Event {
+	return Event{PCR: pcr, Type: NoAction, Digests: []Digest{{SHA256, make([]byte, 32)}}, Data: []byte(data)}
+}
+
+// TestStartupLocality works the example of PFP 10.4.5.3 by hand: PCR 0 starts
+// as the locality in its last byte.
+func TestStartupLocality(t *testing.T) {
+	digest := sha256.Sum256([]byte("x"))
+	extend := Event{PCR: 0, Type: SCRTMVersion, Digests: []Digest{{SHA256, digest[:]}}}
+	first := make([]byte, 32)
+	first[31] = 3
+	want := sha256.Sum256(append(first, digest[:]...))
+
+	l := &Log{Events: []Event{noAction(0, "StartupLocality\x00\x03"), extend}}
+	got, err := l.Replay(SHA256)
+	if err != nil || !bytes.Equal(got[0], want[:]) {
+		t.Errorf("locality 3: got %x, %v, want %x", got[0], err, want)
+	}
+
+	refused := []struct {
+		name   string
+		events []Event
+		want   string
+	}{
+		{"value", []Event{noAction(0, "StartupLocality\x00\x01")}, "got 1, want 0, 3 or 4"},
+		{"length", []Event{noAction(0, "StartupLocality\x00\x03\x00")}, "got 18 bytes, want 17"},
+		{"register", []Event{noAction(1, "StartupLocality\x00\x03")}, "PCR index: got 1, want 0"},
+		{"twice", []Event{noAction(0, "StartupLocality\x00\x03"), noAction(0, "StartupLocality\x00\x03")}, "told twice"},
+		{"late", []Event{extend, noAction(0, "StartupLocality\x00\x03")}, "after an event that extends PCR 0"},
+	}
+	for _, tt := range refused {
+		l := &Log{Events: tt.events}
+		if _, err := l.Replay(SHA256); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
+		}
+	}
+}
