@@ -185,7 +185,8 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, name := range []string{"linuxx64.efi.stub", "addonx64.efi.stub", "addonx64.signed.efi"} {
+	// The larger stub is left out: with 92 kB a mutation rarely hits a header.
+	for _, name := range []string{"addonx64.efi.stub", "addonx64.signed.efi"} {
 		f.Add(read(f, name))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
