@@ -1,0 +1,26 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"safebox/cmd/internal/cli"
+)
+
+func manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "man DIR",
+		Short: "Write the manual pages of all commands into a folder",
+		Args:  cli.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := os.Mkdir(args[0], 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+				return fmt.Errorf("writing manual pages: %w", err)
+			}
+			return doc.GenManTree(c.Root(), &doc.GenManHeader{Title: "SAFEBOX", Section: "1", Source: "safebox"}, args[0])
+		},
+	}
+}

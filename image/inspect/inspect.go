@@ -1,0 +1,111 @@
+// Package inspect says what is in a file: it recognises the formats of this
+// project by content, decodes them with the strict readers, and gives a tree
+// of names and values for people and, as JSON, for scripts.
+package inspect
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// MaxSize bounds a file that is inspected.
+const MaxSize = 1 << 30
+
+// Report is what is known of a file.
+type Report struct {
+	Kind   string `json:"kind"` // "UKI", "disk", ...
+	Size   int64  `json:"size"` // bytes
+	SHA256 string `json:"sha256"`
+	Items  []Item `json:"items"`
+}
+
+// Item is one named fact, with the facts below it.
+type Item struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Items []Item `json:"items,omitempty"`
+}
+
+// format is one recognised kind of file.
+type format struct {
+	kind  string
+	match func(b []byte) bool
+	items func(b []byte) ([]Item, error)
+}
+
+// formats lists what is recognised, the more specific first.
+func formats() []format {
+	return []format{
+		{"UKI", isUKI, uki},
+		{"PE image", isPE, image},
+		{"disk", isDisk, disk},
+		{"initrd", isInitrd, initramfs},
+		{"event log", isEventLog, eventLog},
+		{"release", isRelease, releaseFile},
+	}
+}
+
+// Kind names the format of b, "" when it is none of ours.
+func Kind(b []byte) string {
+	for _, f := range formats() {
+		if f.match(b) {
+			return f.kind
+		}
+	}
+	return ""
+}
+
+// Bytes describes the content of a file.
+func Bytes(b []byte) (*Report, error) {
+	for _, f := range formats() {
+		if !f.match(b) {
+			continue
+		}
+		items, err := f.items(b)
+		if err != nil {
+			return nil, fmt.Errorf("inspecting %s: %w", f.kind, err)
+		}
+		sum := sha256.Sum256(b)
+		return &Report{Kind: f.kind, Size: int64(len(b)), SHA256: hex.EncodeToString(sum[:]), Items: items}, nil
+	}
+	var kinds []string
+	for _, f := range formats() {
+		kinds = append(kinds, f.kind)
+	}
+	return nil, fmt.Errorf("inspecting: not recognised: got %d bytes beginning %x, want one of: %s",
+		len(b), b[:min(len(b), 8)], strings.Join(kinds, ", "))
+}
+
+// WriteText prints the report as indented lines, "name value".
+func (r *Report) WriteText(w io.Writer) error {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "kind %s\nsize %d\nsha256 %s\n", r.Kind, r.Size, r.SHA256)
+	writeItems(&out, r.Items, "")
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+func writeItems(out *bytes.Buffer, items []Item, indent string) {
+	for _, i := range items {
+		fmt.Fprintf(out, "%s%s", indent, i.Name)
+		if i.Value != "" {
+			fmt.Fprintf(out, " %s", i.Value)
+		}
+		out.WriteByte('\n')
+		writeItems(out, i.Items, indent+"  ")
+	}
+}
+
+// item is shorthand for a leaf.
+func item(name, format string, args ...any) Item {
+	return Item{Name: name, Value: fmt.Sprintf(format, args...)}
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
