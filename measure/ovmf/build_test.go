@@ -164,11 +164,11 @@ func FuzzDXEVolume(f *testing.F) {
 func FuzzInner(f *testing.F) {
 	pei, dxe, _ := synthetic(false)
 	f.Add(append(buildSection(sectionVolume, pei), buildLargeSection(sectionVolume, dxe)...))
-	real, err := PEIVolume(realFirmware(f))
+	volume, err := PEIVolume(realFirmware(f))
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(buildSection(sectionVolume, real[:4096]))
+	f.Add(buildSection(sectionVolume, volume[:4096]))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 1<<16 {
 			return

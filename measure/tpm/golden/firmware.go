@@ -1,0 +1,52 @@
+package golden
+
+// Firmware is a firmware image that was seen to boot. Two digests cannot be
+// computed from its file and are taken from the log of that one labelled boot,
+// its origin; everything else can, and tests compute it.
+type Firmware struct {
+	Name        string // of its file
+	SHA256      string // of its file, hex
+	CRTMVersion string // the text that EV_S_CRTM_VERSION measures
+	Origin      string // the boot from which PEI and PCR0 come
+
+	pei  digests // EV_EFI_PLATFORM_FIRMWARE_BLOB of PEIFV
+	pcr0 digests
+}
+
+// digests are one value in each bank, hex.
+type digests struct{ sha256, sha384 string }
+
+func (d digests) of(b Bank) Digest {
+	switch b {
+	case SHA256:
+		return unhex(d.sha256)
+	case SHA384:
+		return unhex(d.sha384)
+	}
+	return nil
+}
+
+// PEI is the digest of PEIFV as PEI hashes it after it has run in memory. The
+// file has other bytes there, which is why it is learned.
+func (f Firmware) PEI(b Bank) Digest { return f.pei.of(b) }
+
+// PCR0 is the value that a TPM returned after this firmware had booted.
+func (f Firmware) PCR0(b Bank) Digest { return f.pcr0.of(b) }
+
+// KnownFirmware lists the firmware whose PCR 0 is accepted.
+func KnownFirmware() []Firmware {
+	return []Firmware{{
+		Name:        "OVMF_CODE_4M.fd",
+		SHA256:      "624e06de18b4fa535e90db7160d00d3d07d206422b89999bf1e27d920264e4e0",
+		CRTMVersion: "2025.02-8+deb13u1",
+		Origin:      "QEMU 10.0.2 (TCG), swtpm 0.7.1, Debian ovmf 2025.02-8+deb13u1: measure/eventlog/testdata/uefi/esp",
+		pei: digests{
+			"a386f05738e11e7b8c253dc47b96bfc66d3d9ce62ee7b30ee3d4a6c5215e7e4e",
+			"12ad02c30d46cf89266ee49041394c0841d1987db638162ae5aac73b69c66c1752fa0369dc09cea957bcfc487a8356c6",
+		},
+		pcr0: digests{
+			"0101271704ccc2360ddbb08438d591c23fb8a0a9cb0cebc60cefea7868833f8e",
+			"5f6f9472e953d7f49e3ce38e89976e7e5d96fdba53d2b3392870a57f85ace3d2e4574c45b3795fb1810ac689a4f08818",
+		},
+	}}
+}
