@@ -81,9 +81,18 @@ type Measurement struct {
 // Register is the expectation for one register.
 type Register struct {
 	Name  string `json:"name"`  // "pcr4"
-	Rule  string `json:"rule"`  // "exact", "zero", "any"
-	Value string `json:"value"` // lower-case hex; under "any" informative or empty
+	Rule  string `json:"rule"`  // one of the Rule constants
+	Value string `json:"value"` // lower-case hex; empty under RuleAny
 }
+
+// The rules (specs/protocol.md, section 4).
+const (
+	RuleExact         = "exact"         // must equal the value
+	RuleZero          = "zero"          // must be zero, which the value says
+	RuleFixedDisk     = "fixed-disk"    // must equal the value on a disk that nobody resizes
+	RuleConfiguration = "configuration" // the value until the guest measures its configuration
+	RuleAny           = "any"           // the host decides: not compared
+)
 
 // Encode gives the canonical bytes.
 func (r *Release) Encode() ([]byte, error) {
@@ -236,17 +245,18 @@ func (r *Release) checkMeasurements() error {
 
 func (reg Register) check(size int) error {
 	switch reg.Rule {
-	case "exact":
-	case "zero":
+	case RuleExact, RuleFixedDisk, RuleConfiguration:
+	case RuleZero:
 		if strings.Trim(reg.Value, "0") != "" {
 			return fmt.Errorf("register %s: rule zero with value %s", reg.Name, reg.Value)
 		}
-	case "any":
-		if reg.Value == "" {
-			return nil
+	case RuleAny:
+		if reg.Value != "" {
+			return fmt.Errorf("register %s: rule any with value %s", reg.Name, reg.Value)
 		}
+		return nil
 	default:
-		return fmt.Errorf("register %s: rule %q, want exact, zero or any", reg.Name, reg.Rule)
+		return fmt.Errorf("register %s: unknown rule %q", reg.Name, reg.Rule)
 	}
 	return checkHex("register "+reg.Name, reg.Value, size)
 }

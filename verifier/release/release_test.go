@@ -69,6 +69,9 @@ func TestCheckRefuses(t *testing.T) {
 		"zero with value": func(r *Release) {
 			r.Measurements[0].Registers[2].Value = r.Measurements[0].Registers[1].Value
 		},
+		"any with value": func(r *Release) {
+			r.Measurements[0].Registers[0].Value = r.Measurements[0].Registers[1].Value
+		},
 		"register twice": func(r *Release) { r.Measurements[0].Registers[2].Name = "pcr4" },
 		"unknown rule":   func(r *Release) { r.Measurements[0].Registers[0].Rule = "" },
 	} {
