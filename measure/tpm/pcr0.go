@@ -1,0 +1,73 @@
+package tpm
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"unicode/utf16"
+
+	"safebox/measure/eventlog"
+	"safebox/measure/ovmf"
+	"safebox/measure/tpm/golden"
+)
+
+// UnknownFirmwareError says that a firmware was never seen to boot. The part
+// of PCR 0 that cannot be computed is not known for it.
+type UnknownFirmwareError struct {
+	SHA256 string // of its file, hex
+}
+
+// Error implements error.
+func (e *UnknownFirmwareError) Error() string {
+	return fmt.Sprintf("unknown firmware with SHA-256 %s", e.SHA256)
+}
+
+// Hint says what to do about it.
+func (e *UnknownFirmwareError) Hint() string {
+	return "use the pinned OVMF_CODE_4M.fd, or learn this firmware's values from one labelled golden boot"
+}
+
+// findFirmware looks a firmware up by the hash of its file.
+func findFirmware(code []byte) (golden.Firmware, error) {
+	sum := sha256.Sum256(code)
+	name := hex.EncodeToString(sum[:])
+	for _, f := range golden.KnownFirmware() {
+		if f.SHA256 == name {
+			return f, nil
+		}
+	}
+	return golden.Firmware{}, &UnknownFirmwareError{SHA256: name}
+}
+
+// pcr0 is the firmware itself: its version, the volume that PEI runs from, the
+// volume that it unpacks DXE from, separator (edk2 SecurityPkg, Tcg2Pei.c). The
+// second is hashed after it has run and is learned; the third is computed.
+func pcr0(bank Bank, code []byte) (Register, error) {
+	if code == nil {
+		return Register{Rule: Missing}, nil
+	}
+	f, err := findFirmware(code)
+	if err != nil {
+		return Register{}, err
+	}
+	dxe, err := ovmf.DXEVolume(code)
+	if err != nil {
+		return Register{}, err
+	}
+	s := &sequence{bank: bank}
+	s.add(eventlog.SCRTMVersion, "version "+f.CRTMVersion, wide(f.CRTMVersion))
+	s.addDigest(eventlog.EFIPlatformFirmwareBlob, "PEIFV after it has run, from a golden boot", f.PEI(bank))
+	s.add(eventlog.EFIPlatformFirmwareBlob, "DXEFV of "+f.Name, dxe)
+	s.separator()
+	return s.register(Exact), nil
+}
+
+// wide is UTF-16LE with its final NUL.
+func wide(s string) []byte {
+	var b []byte
+	for _, c := range utf16.Encode([]rune(s + "\x00")) {
+		b = binary.LittleEndian.AppendUint16(b, c)
+	}
+	return b
+}

@@ -1,0 +1,130 @@
+package tpm
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"safebox/measure/fat"
+)
+
+func TestPredictRefuses(t *testing.T) {
+	uki := func(list ...part) []byte { return assemble(stub(t), list) }
+	cmdline, kernel := part{".cmdline", []byte("quiet")}, part{".linux", linux(t)}
+	line := func(s string) []byte { return uki(part{".cmdline", []byte(s)}, kernel) }
+	version := func(from, to string) []byte {
+		return bytes.Replace(uki(cmdline, kernel), []byte("systemd-stub "+from), []byte("systemd-stub "+to), 1)
+	}
+	tests := []struct {
+		name string
+		uki  []byte
+		want string
+	}{
+		{"no UKI", nil, "want a UKI and no disk"},
+		{"not PE", []byte("MZ"), "reading UKI"},
+		{"stub alone", stub(t), "section .linux: missing"},
+		{"no command line", uki(kernel), "section .cmdline: missing"},
+		{"kernel is not PE", uki(cmdline, part{".linux", []byte("bzImage")}), "section .linux: parsing PE"},
+		{"no stub", assemble(linuxWithoutMagic(t), []part{cmdline, kernel}), "section .sdmagic: want exactly one"},
+		{"section twice", uki(cmdline, kernel, cmdline), "section .cmdline: listed twice"},
+		{"linux twice", uki(cmdline, kernel, kernel), "section .linux: listed twice"},
+		{"stub 258", version("257", "258"), `systemd-stub version: got "258.13-1~deb13u1", want 257 or 262`},
+		{"stub 2570", version("257.", "2570"), "systemd-stub version: got"},
+		{"stub without version", version("257", "x57"), "systemd-stub version: got"},
+		{"other stub", bytes.Replace(uki(cmdline, kernel), []byte("LoaderInfo: systemd-stub"), []byte("LoaderInfo: sustemd-stub"), 1), "want the version of systemd-stub"},
+		{"stub 262 by -kernel", version("257", "262"), "predicting PCR 4: boot by kernel with systemd-stub 262 was not seen"},
+		{"leading space", line(" quiet"), "begins or ends with a space"},
+		{"trailing space", line("quiet "), "begins or ends with a space"},
+		{"newline", line("quiet\n"), "byte 5: got 0x0a"},
+		{"NUL", line("quiet\x00"), "byte 5: got 0x00"},
+		{"tab", line("a\tb"), "byte 1: got 0x09"},
+		{"not ASCII", line("ä"), "byte 0: got 0xc3"},
+	}
+	for _, name := range refusedSections() {
+		tests = append(tests, struct {
+			name string
+			uki  []byte
+			want string
+		}{name, uki(cmdline, kernel, part{name, []byte("x")}), "section " + name + ": not supported by this version"})
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Predict(Input{Boot: Kernel, UKI: tt.uki}, SHA256)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got error %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// linuxWithoutMagic is the stub with its .sdmagic section under another name.
+func linuxWithoutMagic(t *testing.T) []byte {
+	return bytes.Replace(stub(t), []byte(".sdmagic"), []byte(".nomagic"), 1)
+}
+
+func TestInputRefuses(t *testing.T) {
+	uki := assemble(stub(t), parts(t, "plain"))
+	disk := bytes.NewReader(uki)
+	tests := []struct {
+		name string
+		in   Input
+		bank Bank
+		want string
+	}{
+		{"no bank", Input{Boot: Kernel, UKI: uki}, 0, "bank: got bank 0"},
+		{"no boot", Input{UKI: uki}, SHA256, "boot: got boot 0"},
+		{"esp of nothing", Input{Boot: ESP}, SHA256, "want either a disk or a UKI"},
+		{"esp of both", Input{Boot: ESP, UKI: uki, Disk: disk, DiskSize: 1}, SHA256, "want either a disk or a UKI"},
+		{"kernel of a disk", Input{Boot: Kernel, Disk: disk}, SHA256, "want a UKI and no disk"},
+		{"not a disk", Input{Boot: ESP, Disk: disk, DiskSize: int64(len(uki))}, SHA256, "reading disk"},
+	}
+	for _, tt := range tests {
+		_, err := Predict(tt.in, tt.bank)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestCompanions(t *testing.T) {
+	for path, ok := range map[string]bool{
+		"EFI": true, "EFI/BOOT/BOOTX64.EFI": true, "EFI/Linux/other.efi": true, "loaderx": true,
+		"loader": false, "LOADER/addons/x.addon.efi": false, "loader/credentials/x.cred": false,
+		"EFI/BOOT/BOOTX64.EFI.extra.d": false, "efi/boot/bootx64.efi.extra.d/x.cred": false,
+	} {
+		if err := checkCompanions([]fat.File{{Path: path}}); (err == nil) != ok {
+			t.Errorf("%s: got error %v", path, err)
+		}
+	}
+}
+
+func TestParseBoot(t *testing.T) {
+	for _, b := range []Boot{ESP, Kernel} {
+		if got, err := ParseBoot(b.String()); err != nil || got != b {
+			t.Errorf("%v: got %v, %v", b, got, err)
+		}
+	}
+	for _, s := range []string{"", "ESP", "disk", "boot 0"} {
+		if _, err := ParseBoot(s); err == nil {
+			t.Errorf("%q: no error", s)
+		}
+	}
+}
+
+// FuzzPredict mutates a UKI made of two real images.
+func FuzzPredict(f *testing.F) {
+	for _, kind := range []string{"plain", "osrel", "bare"} {
+		f.Add(assemble(stub(f), parts(f, kind)))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := Predict(Input{Boot: ESP, UKI: b}, SHA256)
+		if err != nil {
+			return
+		}
+		for _, i := range []int{2, 3, 4, 6, 7, 9, 11} {
+			if r := p.PCRs[i]; r.Rule != Exact || len(r.Value) != 32 || len(r.Events) == 0 {
+				t.Errorf("PCR %d: got %v %v from %d events", i, r.Rule, r.Value, len(r.Events))
+			}
+		}
+	})
+}

@@ -1,0 +1,261 @@
+package tpm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/ulikunitz/xz"
+
+	"safebox/measure/eventlog"
+	"safebox/measure/tpm/golden"
+)
+
+func banks() []Bank { return golden.Banks() }
+
+// TestOracle compares whole predictions with testdata/oracle.txt, which another
+// program computed.
+func TestOracle(t *testing.T) {
+	lines := strings.Split(strings.TrimSpace(string(readFile(t, "testdata/oracle.txt"))), "\n")
+	if want := 4 * 2 * 2 * 7; len(lines) != want {
+		t.Fatalf("oracle.txt: got %d lines, want %d", len(lines), want)
+	}
+	predictions := map[string]*Prediction{}
+	for _, line := range lines {
+		var kind, bootName, bankName, want string
+		var pcr int
+		if _, err := fmt.Sscan(line, &kind, &bootName, &bankName, &pcr, &want); err != nil {
+			t.Fatal(err)
+		}
+		id := kind + bootName + bankName
+		if predictions[id] == nil {
+			predictions[id] = predict(t, kind, bootName, bankName)
+		}
+		got := predictions[id].PCRs[pcr].Value
+		if bootName == "esp" && pcr == 5 {
+			continue // TestDisk
+		}
+		if got.String() != want {
+			t.Errorf("%s %s %s PCR %d: got %v, want %s", kind, bootName, bankName, pcr, got, want)
+		}
+	}
+}
+
+// TestDisk predicts from a disk that other programs made and compares with
+// testdata/oracle.txt.
+func TestDisk(t *testing.T) {
+	r, err := xz.NewReader(bytes.NewReader(readFile(t, "testdata/disk.img.xz")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	oracle := string(readFile(t, "testdata/oracle.txt"))
+	for _, bank := range banks() {
+		p, err := Predict(Input{Boot: ESP, Disk: bytes.NewReader(disk), DiskSize: int64(len(disk))}, bank)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pcr := range []int{2, 3, 4, 5, 6, 9, 11} {
+			want := fmt.Sprintf("plain esp %v %d %v\n", bank, pcr, p.PCRs[pcr].Value)
+			if !strings.Contains(oracle, want) {
+				t.Errorf("oracle.txt has no line %q", want)
+			}
+		}
+	}
+}
+
+func predict(t *testing.T, kind, bootName, bankName string) *Prediction {
+	t.Helper()
+	boot, err := ParseBoot(bootName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bank, err := ParseBank(bankName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Predict(Input{Boot: boot, UKI: assemble(stub(t), parts(t, kind))}, bank)
+	if err != nil {
+		t.Fatalf("%s %s %s: %v", kind, bootName, bankName, err)
+	}
+	return p
+}
+
+// TestFirmwareRegistersOfRealBoots predicts what does not depend on the UKI
+// and compares with what the TPM returned in ten boots.
+func TestFirmwareRegistersOfRealBoots(t *testing.T) {
+	firmware := realFirmware(t)
+	for _, bank := range banks() {
+		zero, err := pcr0(bank, firmware)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !zero.Value.Equal(golden.KnownFirmware()[0].PCR0(bank)) {
+			t.Errorf("%v PCR 0: computed %v, golden table has %v", bank, zero.Value, golden.KnownFirmware()[0].PCR0(bank))
+		}
+		for _, boot := range boots() {
+			got := readPCRs(t, boot, bank)
+			want := map[int]Register{
+				0: zero, 2: separatorOnly(bank), 3: separatorOnly(bank), 6: separatorOnly(bank), 7: pcr7(bank),
+				8: untouched(bank), 13: untouched(bank), 14: untouched(bank),
+			}
+			for i, r := range want {
+				if !r.Value.Equal(got[i]) {
+					t.Errorf("%s: %v PCR %d: TPM has %x, predicted %v", boot, bank, i, got[i], r.Value)
+				}
+			}
+		}
+	}
+}
+
+// TestPCR5OfRealBoots takes the partition table from the log's event and
+// compares with the TPM.
+func TestPCR5OfRealBoots(t *testing.T) {
+	for _, name := range boots() {
+		boot, table := Kernel, []byte(nil)
+		for _, e := range readLog(t, name).Events {
+			if e.Type == eventlog.EFIGPTEvent {
+				boot, table = ESP, e.Data
+			}
+		}
+		for _, bank := range banks() {
+			if r, got := pcr5(bank, boot, table), readPCRs(t, name, bank)[5]; !r.Value.Equal(got) {
+				t.Errorf("%s: %v: TPM has %x, predicted %v", name, bank, got, r.Value)
+			}
+		}
+	}
+}
+
+// TestPCR4OfRealBoots folds the digests of the two images in the order for
+// boot and stub, and compares with the TPM.
+func TestPCR4OfRealBoots(t *testing.T) {
+	type kind struct {
+		boot Boot
+		stub int
+	}
+	kinds := map[string]kind{
+		"cred": {ESP, 257}, "esp": {ESP, 257}, "kappend": {Kernel, 257}, "kuki": {Kernel, 257}, "mkosiesp": {ESP, 257},
+		"osrel": {ESP, 257}, "smbios": {ESP, 257}, "uki": {ESP, 257}, "uki262": {ESP, 262},
+	} // kraw boots a kernel without a stub
+	for name, k := range kinds {
+		steps, err := bootSequence(k.boot, k.stub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bank := range banks() {
+			var images []Digest
+			for _, e := range readLog(t, name).Events {
+				if e.PCR == 4 && e.Type == eventlog.EFIBootServicesApplication {
+					images = append(images, e.Digest(Algorithm(bank)))
+				}
+			}
+			r := foldBoot(bank, steps, images[0], images[len(images)-1])
+			if got := readPCRs(t, name, bank)[4]; !r.Value.Equal(got) {
+				t.Errorf("%s: %v: TPM has %x, predicted %v", name, bank, got, r.Value)
+			}
+		}
+	}
+}
+
+// TestSpecVectors are the known answers of specs/image.md 2.3 and 8.
+func TestSpecVectors(t *testing.T) {
+	steps, err := bootSequence(ESP, 257)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := unhex(t, "e426ea3da061d35b4019ff8d03b8cb3b1eb5f388c08a57c9de3625e6ee69c988")
+	l := unhex(t, "782467f032ce2d6a96d9131eac2bcf910ba46099c99e6cfd20555da97a7f1390")
+	four := foldBoot(SHA256, steps, u, l)
+	options, err := loadOptions([]byte("console=ttyS0 panic=1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		got  Digest
+		want string
+	}{
+		{"A", four.Events[0].Digest, "3d6772b4f84ed47595d72a2c4c5ffd15f5bb72c7507fe26f2aaee2c69d5633ba"},
+		{"S", four.Events[1].Digest, "df3f619804a92fdb4057192dc43dd748ea778adc52bc498ce80524c014b81119"},
+		{"PCR 4", four.Value, "ee7a369b97f9b95026da893f882124424c2208b759624dab5a30b6bc902bfc35"},
+		{"load options", SHA256.Sum(options), "2b3dd1962f2ac36963990c264a825c3518b57875bd75dbe1be0455d556664015"},
+		{"PCR 7", pcr7(SHA256).Value, "b5710bf57d25623e4019027da116821fa99f5c81e9e38b87671cc574f9281439"},
+		{"PCR 2", separatorOnly(SHA256).Value, "3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7969"},
+	}
+	for _, tt := range tests {
+		if tt.got.String() != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+// TestNamesOfRealPCR11 compares the digests of the section names, every second
+// event of PCR 11, with a real log.
+func TestNamesOfRealPCR11(t *testing.T) {
+	k, err := decodeUKI(assemble(stub(t), parts(t, "osrel")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bank := range banks() {
+		events := pcr11(bank, k).Events
+		n := 0
+		for _, e := range readLog(t, "osrel").Events {
+			if e.PCR != 11 {
+				continue
+			}
+			if n%2 == 0 && !events[n].Digest.Equal(e.Digest(Algorithm(bank))) {
+				t.Errorf("%v event %d: log has %x (%s), predicted %v (%s)",
+					bank, n, e.Digest(Algorithm(bank)), e.Describe(), events[n].Digest, events[n].Description)
+			}
+			n++
+		}
+		if n != len(events) {
+			t.Errorf("%v: log has %d events, predicted %d", bank, n, len(events))
+		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	in := Input{Boot: Kernel, UKI: assemble(stub(t), parts(t, "plain"))}
+	p, err := Predict(in, SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// specs/protocol.md 4.
+	want := [eventlog.PCRs]Rule{
+		Missing, Any, Exact, Exact, Exact, FixedDisk, Exact, Exact, Zero, Exact, Any, Exact, Zero, Zero, Zero,
+		Configuration,
+	}
+	for i, r := range p.PCRs {
+		if r.Rule != want[i] {
+			t.Errorf("PCR %d: rule: got %v, want %v", i, r.Rule, want[i])
+		}
+	}
+	in.Firmware = realFirmware(t)
+	if p, err = Predict(in, SHA384); err != nil || p.PCRs[0].Rule != Exact {
+		t.Errorf("PCR 0 with firmware: got %v, %v", p.PCRs[0].Rule, err)
+	}
+	in.Boot = ESP
+	if p, err = Predict(in, SHA384); err != nil || p.PCRs[5].Rule != Any || p.PCRs[5].Value != nil {
+		t.Errorf("PCR 5 of an ESP boot without a disk: got %v, %v", p.PCRs[5].Rule, err)
+	}
+}
+
+func TestUnknownFirmware(t *testing.T) {
+	code := realFirmware(t)
+	code[len(code)-1] ^= 1
+	_, err := Predict(Input{Boot: Kernel, UKI: assemble(stub(t), parts(t, "plain")), Firmware: code}, SHA256)
+	var unknown *UnknownFirmwareError
+	if !errors.As(err, &unknown) || unknown.Hint() == "" {
+		t.Errorf("got error %v, want an unknown firmware", err)
+	}
+	if _, err := pcr0(SHA256, []byte{}); err == nil {
+		t.Error("empty firmware: no error")
+	}
+}
