@@ -16,7 +16,6 @@ package pe
 import (
 	"bytes"
 	"fmt"
-	"math"
 )
 
 // Limits on what Decode accepts.
@@ -105,11 +104,4 @@ func (f *File) Content(s Section) []byte {
 // isZero reports whether every byte of b is zero.
 func isZero(b []byte) bool {
 	return len(bytes.TrimLeft(b, "\x00")) == 0
-}
-
-// RoundUp rounds n up to a multiple of align, a power of two. It reports
-// false if the result does not fit the 32 bits that PE fields have.
-func RoundUp(n, align uint32) (uint32, bool) {
-	r := (uint64(n) + uint64(align) - 1) &^ (uint64(align) - 1)
-	return uint32(r), r <= math.MaxUint32
 }
