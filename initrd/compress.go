@@ -81,6 +81,7 @@ const (
 	blockTypeRLE    = 1
 	blockReserved   = 3
 	checksumSize    = 4 // RFC 8878, section 3.1.1, Content_Checksum
+	maxBlockContent = 128 << 10
 )
 
 // frameSize finds the end of the frame at the start of b without decoding it.
@@ -90,8 +91,8 @@ func frameSize(b []byte) (int, error) {
 	if err := h.Decode(b); err != nil {
 		return 0, fmt.Errorf("frame header: %w", err)
 	}
-	pos := h.HeaderSize
-	for last := false; !last; {
+	pos, room := h.HeaderSize, uint64(0)
+	for last := false; !last; room += maxBlockContent {
 		if len(b)-pos < blockHeaderSize {
 			return 0, fmt.Errorf("block header at 0x%x: past the end at 0x%x", pos, len(b))
 		}
@@ -108,6 +109,10 @@ func frameSize(b []byte) (int, error) {
 			return 0, fmt.Errorf("block at 0x%x: size: got %d, want at most %d", pos, size, len(b)-pos-blockHeaderSize)
 		}
 		pos += blockHeaderSize + size
+	}
+	// The decoder allocates what the header says before it reads a block.
+	if h.HasFCS && h.FrameContentSize > room {
+		return 0, fmt.Errorf("frame header: content size: got %d, want at most %d in its blocks", h.FrameContentSize, room)
 	}
 	if h.HasCheckSum {
 		if len(b)-pos < checksumSize {

@@ -200,6 +200,8 @@ func TestDecodeErrors(t *testing.T) {
 		"frame cut":          {frame[:len(frame)-1], "zstd: checksum"},
 		"frame cut early":    {frame[:20], "zstd: block"},
 		"frame checksum":     {append(slices.Clone(frame[:len(frame)-1]), frame[len(frame)-1]^1), "zstd: "},
+		"content size":       {slices.Concat(frame[:5], []byte{0xff, 0xff}, frame[7:]), "zstd: "},
+		"huge content size":  {[]byte("\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x0f\x01\x00\x00"), "content size: got 251658240, want at most 131072 in its blocks"},
 		"junk after frame":   {append(slices.Clone(frame), 'x'), "archive 1 at"},
 		"gzip":               {append([]byte{0x1f, 0x8b, 8}, make([]byte, 200)...), "magic: got"},
 	}
