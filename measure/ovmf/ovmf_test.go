@@ -16,12 +16,11 @@ import (
 // realFirmware is OVMF_CODE_4M.fd of Debian, see testdata/README.md.
 func realFirmware(t testing.TB) []byte {
 	t.Helper()
-	f, err := os.Open("testdata/OVMF_CODE_4M.fd.xz")
+	packed, err := os.ReadFile("testdata/OVMF_CODE_4M.fd.xz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	r, err := xz.NewReader(f)
+	r, err := xz.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"safebox/measure/eventlog"
 )
@@ -58,7 +59,7 @@ func combinedInitrd(initrd, osrel []byte) []byte {
 func extraFile(name string, content []byte) []byte {
 	b := cpioEntry(nil, 1, 0o040555, ".extra", nil)
 	b = cpioEntry(b, 2, 0o100444, ".extra/"+name, content)
-	return cpioEntry(b, 0, 0, "TRAILER!!!", nil)
+	return append(b, cpioTrailer()...)
 }
 
 // cpioEntry appends a header, the name with its NUL and the content, the last
@@ -68,6 +69,14 @@ func cpioEntry(b []byte, inode, mode uint32, name string, content []byte) []byte
 		inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name)+1, 0)
 	b = pad4(append(append(b, name...), 0))
 	return pad4(append(b, content...))
+}
+
+// cpioTrailer ends the archive. The stub writes it as one constant, and in
+// that the size of the name is an upper-case digit, as nowhere else.
+func cpioTrailer() []byte {
+	const zero, one, nameSize = "00000000", "00000001", "0000000B"
+	header := "070701" + strings.Repeat(zero, 4) + one + strings.Repeat(zero, 6) + nameSize + zero
+	return pad4([]byte(header + "TRAILER!!!\x00"))
 }
 
 func pad4(b []byte) []byte {

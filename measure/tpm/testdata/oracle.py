@@ -69,7 +69,10 @@ def cpio(files):
     for name, mode, data in files + [("TRAILER!!!", 0, b"")]:
         n = 0 if name == "TRAILER!!!" else n + 1
         fields = [n, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
-        out += b"070701" + b"".join(b"%08x" % f for f in fields) + name.encode() + b"\0"
+        header = b"".join(b"%08x" % f for f in fields)
+        if n == 0:
+            header = header.upper()  # the stub's trailer is a constant of its own, see osrel/
+        out += b"070701" + header + name.encode() + b"\0"
         out += bytes(-len(out) % 4)
         out += data + bytes(-len(data) % 4)
     return out
