@@ -1,0 +1,40 @@
+package gobuild
+
+import (
+	"slices"
+	"strings"
+)
+
+// passed lists the variables that come from the caller: where things are, not
+// how to build. Modules are verified against go.sum wherever they come from.
+func passed() []string {
+	return []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "HOME", "PATH", "TMPDIR", "XDG_CACHE_HOME"}
+}
+
+// environment is the whole environment of the compiler. Everything that changes
+// the result is set; what is not listed (GOEXPERIMENT, GODEBUG, GOFIPS140, CC,
+// GO_EXTLINK_ENABLED, a locale, a time zone) is not there.
+func environment(caller []string, offline bool) []string {
+	env := []string{
+		"CGO_ENABLED=0", // no C compiler, no libc: static
+		"GOOS=linux",
+		"GOARCH=amd64",
+		"GOAMD64=v2", // recorded in the binary; every CPU with SNP or TDX has more
+		"GOTOOLCHAIN=local",
+		"GOENV=off", // no settings file of the user
+		"GOWORK=off",
+		// -trimpath keeps the folder out of the binary, -buildvcs=false
+		// the state of a repository around it.
+		"GOFLAGS=-trimpath -buildvcs=false -mod=readonly",
+	}
+	for _, variable := range caller {
+		name, _, _ := strings.Cut(variable, "=")
+		if slices.Contains(passed(), name) && (name != "GOPROXY" || !offline) {
+			env = append(env, variable)
+		}
+	}
+	if offline {
+		env = append(env, "GOPROXY=off")
+	}
+	return env
+}

@@ -1,0 +1,106 @@
+// Package gobuild compiles the init so that anybody gets the same bytes: one Go
+// version, one command line, and an environment written here instead of
+// inherited.
+//
+// It follows the documentation of cmd/go (Go 1.26), "Compile packages and
+// dependencies" and "Environment variables". Why each setting is there stands
+// beside it.
+package gobuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Options say what to build.
+type Options struct {
+	SourceDir string // root of the module
+	Package   string // import path, or a path below SourceDir that starts with ./
+	GoVersion string // exact version of the compiler: "1.26.8"
+	Offline   bool   // fail rather than download a module
+}
+
+// maxOutput bounds the binary.
+const maxOutput = 128 << 20
+
+// Build compiles a main package for the guest and returns the binary, after it
+// has checked that the binary is what was asked for: static, x86-64, and with
+// the wanted settings in its build information.
+func Build(ctx context.Context, o Options) ([]byte, error) {
+	binary, err := build(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("building %s: %w", o.Package, err)
+	}
+	return binary, nil
+}
+
+func build(ctx context.Context, o Options) (binary []byte, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	tool, err := findGo(os.Getenv("PATH"))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "safebox-gobuild-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	env := environment(os.Environ(), o.Offline)
+	if err := checkVersion(ctx, tool, dir, env, o.GoVersion); err != nil {
+		return nil, err
+	}
+	out := filepath.Join(dir, "out")
+	if _, err := run(ctx, tool, o.SourceDir, env, arguments(out, o.Package)...); err != nil {
+		return nil, err
+	}
+	binary, err = readBounded(out)
+	if err != nil {
+		return nil, err
+	}
+	return binary, Check(binary, o.GoVersion)
+}
+
+func (o Options) check() error {
+	switch {
+	case o.SourceDir == "":
+		return errors.New("no source folder given")
+	case o.Package == "" || strings.HasPrefix(o.Package, "-") || strings.Contains(o.Package, "..."):
+		return fmt.Errorf("package: got %q, want one import path", o.Package)
+	case !validVersion(o.GoVersion):
+		return fmt.Errorf("go version: got %q, want the form 1.26.8", o.GoVersion)
+	}
+	return nil
+}
+
+// arguments is the command line. -trimpath, -buildvcs and -mod come in GOFLAGS,
+// see environment.
+func arguments(out, pkg string) []string {
+	return []string{
+		"build",
+		// A default.pgo beside the main package would change the code.
+		"-pgo=off",
+		// No symbol table and no DWARF (-s -w); and no build ID, which
+		// depends on how the build was cut into actions.
+		"-ldflags=-s -w -buildid=",
+		"-o", out,
+		"--", pkg,
+	}
+}
+
+func readBounded(file string) ([]byte, error) {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the result: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxOutput {
+		return nil, fmt.Errorf("reading the result: got %v of %d bytes, want a file of at most %d", info.Mode().Type(), info.Size(), maxOutput)
+	}
+	return os.ReadFile(file)
+}
