@@ -103,9 +103,7 @@ func parts(t testing.TB, kind string) []part {
 	case "osrel":
 		return append([]part{{".osrel", []byte("ID=safebox\nVERSION=1\n")}}, base...)
 	case "bare":
-		return []part{kernel, cmdline}
-	case "osrel-only":
-		return []part{{".osrel", []byte("ID=safebox\n")}, cmdline, kernel}
+		return []part{kernel, cmdline, base[2]}
 	}
 	t.Fatalf("no kind %q", kind)
 	return nil

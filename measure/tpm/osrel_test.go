@@ -10,7 +10,7 @@ import (
 // TestInitrdOfRealBoot predicts PCR 9 of the boot in testdata/osrel, whose
 // initrd and os-release are at hand, and compares with what the TPM returned.
 func TestInitrdOfRealBoot(t *testing.T) {
-	k := &uki{sections: map[string][]byte{
+	k := &uki{stub: stub257, sections: map[string][]byte{
 		".cmdline": []byte("console=ttyS0 panic=1"),
 		".initrd":  readFile(t, "testdata/osrel/initrd.cpio"),
 		".osrel":   readFile(t, "testdata/osrel/os-release"),

@@ -17,11 +17,13 @@ func pcr9(bank Bank, k *uki) (Register, error) {
 	if err != nil {
 		return Register{}, err
 	}
+	initrd, err := combinedInitrd(k.stub, k.sections[".initrd"], k.sections[".osrel"])
+	if err != nil {
+		return Register{}, err
+	}
 	s := &sequence{bank: bank}
 	s.add(eventlog.EventTag, "LOADED_IMAGE::LoadOptions", options)
-	if initrd := combinedInitrd(k.sections[".initrd"], k.sections[".osrel"]); initrd != nil {
-		s.add(eventlog.EventTag, "Linux initrd", initrd)
-	}
+	s.add(eventlog.EventTag, "Linux initrd", initrd)
 	return s.register(Exact), nil
 }
 
@@ -41,16 +43,16 @@ func loadOptions(cmdline []byte) ([]byte, error) {
 }
 
 // combinedInitrd is the initrd that systemd-stub hands to the kernel: .initrd
-// as it is, unless it brings more of its own (specs/image.md 2.2). Then every
-// part is padded to a multiple of 4. It returns nil if there is none.
-func combinedInitrd(initrd, osrel []byte) []byte {
-	switch {
-	case osrel == nil:
-		return initrd
-	case initrd == nil:
-		return extraFile("os-release", osrel)
+// as it is, unless the stub brings more of its own (specs/image.md 2.2). Then
+// every part is padded to a multiple of 4.
+func combinedInitrd(stub int, initrd, osrel []byte) ([]byte, error) {
+	if osrel == nil {
+		return initrd, nil
 	}
-	return append(pad4(bytes.Clone(initrd)), extraFile("os-release", osrel)...)
+	if stub != stub257 {
+		return nil, fmt.Errorf("section .osrel: what systemd-stub %d makes of it was not seen", stub)
+	}
+	return append(pad4(bytes.Clone(initrd)), extraFile("os-release", osrel)...), nil
 }
 
 // extraFile is the cpio archive in which systemd-stub puts one file under

@@ -10,10 +10,10 @@ import (
 
 func TestPredictRefuses(t *testing.T) {
 	uki := func(list ...part) []byte { return assemble(stub(t), list) }
-	cmdline, kernel := part{".cmdline", []byte("quiet")}, part{".linux", linux(t)}
-	line := func(s string) []byte { return uki(part{".cmdline", []byte(s)}, kernel) }
+	cmdline, kernel, initrd := part{".cmdline", []byte("quiet")}, part{".linux", linux(t)}, part{".initrd", []byte("cpio")}
+	line := func(s string) []byte { return uki(part{".cmdline", []byte(s)}, kernel, initrd) }
 	version := func(from, to string) []byte {
-		return bytes.Replace(uki(cmdline, kernel), []byte("systemd-stub "+from), []byte("systemd-stub "+to), 1)
+		return bytes.Replace(uki(cmdline, kernel, initrd), []byte("systemd-stub "+from), []byte("systemd-stub "+to), 1)
 	}
 	tests := []struct {
 		name string
@@ -24,14 +24,15 @@ func TestPredictRefuses(t *testing.T) {
 		{"not PE", []byte("MZ"), "reading UKI"},
 		{"stub alone", stub(t), "section .linux: missing"},
 		{"no command line", uki(kernel), "section .cmdline: missing"},
-		{"kernel is not PE", uki(cmdline, part{".linux", []byte("bzImage")}), "section .linux: parsing PE"},
-		{"no stub", assemble(linuxWithoutMagic(t), []part{cmdline, kernel}), "section .sdmagic: want exactly one"},
+		{"no initrd", uki(cmdline, kernel), "section .initrd: missing"},
+		{"kernel is not PE", uki(cmdline, part{".linux", []byte("bzImage")}, initrd), "section .linux: parsing PE"},
+		{"no stub", assemble(linuxWithoutMagic(t), []part{cmdline, kernel, initrd}), "section .sdmagic: want exactly one"},
 		{"section twice", uki(cmdline, kernel, cmdline), "section .cmdline: listed twice"},
 		{"linux twice", uki(cmdline, kernel, kernel), "section .linux: listed twice"},
 		{"stub 258", version("257", "258"), `systemd-stub version: got "258.13-1~deb13u1", want 257 or 262`},
 		{"stub 2570", version("257.", "2570"), "systemd-stub version: got"},
 		{"stub without version", version("257", "x57"), "systemd-stub version: got"},
-		{"other stub", bytes.Replace(uki(cmdline, kernel), []byte("LoaderInfo: systemd-stub"), []byte("LoaderInfo: sustemd-stub"), 1), "want the version of systemd-stub"},
+		{"other stub", bytes.Replace(uki(cmdline, kernel, initrd), []byte("LoaderInfo: systemd-stub"), []byte("LoaderInfo: sustemd-stub"), 1), "want the version of systemd-stub"},
 		{"stub 262 by -kernel", version("257", "262"), "predicting PCR 4: boot by kernel with systemd-stub 262 was not seen"},
 		{"leading space", line(" quiet"), "begins or ends with a space"},
 		{"trailing space", line("quiet "), "begins or ends with a space"},
@@ -60,6 +61,19 @@ func TestPredictRefuses(t *testing.T) {
 // linuxWithoutMagic is the stub with its .sdmagic section under another name.
 func linuxWithoutMagic(t *testing.T) []byte {
 	return bytes.Replace(stub(t), []byte(".sdmagic"), []byte(".nomagic"), 1)
+}
+
+// TestOsrelOfOtherStub checks that an unseen combination is an error.
+func TestOsrelOfOtherStub(t *testing.T) {
+	b := bytes.Replace(assemble(stub(t), parts(t, "osrel")), []byte("systemd-stub 257"), []byte("systemd-stub 262"), 1)
+	_, err := Predict(Input{Boot: ESP, UKI: b}, SHA256)
+	if err == nil || !strings.Contains(err.Error(), "predicting PCR 9: section .osrel: what systemd-stub 262") {
+		t.Errorf("got error %v", err)
+	}
+	b = bytes.Replace(assemble(stub(t), parts(t, "plain")), []byte("systemd-stub 257"), []byte("systemd-stub 262"), 1)
+	if _, err := Predict(Input{Boot: ESP, UKI: b}, SHA256); err != nil {
+		t.Errorf("stub 262 without .osrel: got error %v", err)
+	}
 }
 
 func TestInputRefuses(t *testing.T) {

@@ -20,7 +20,7 @@ func banks() []Bank { return golden.Banks() }
 // program computed.
 func TestOracle(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(string(readFile(t, "testdata/oracle.txt"))), "\n")
-	if want := 4 * 2 * 2 * 7; len(lines) != want {
+	if want := 3 * 2 * 2 * 7; len(lines) != want {
 		t.Fatalf("oracle.txt: got %d lines, want %d", len(lines), want)
 	}
 	predictions := map[string]*Prediction{}

@@ -46,7 +46,7 @@ func decodeUKI(b []byte) (*uki, error) {
 			return nil, fmt.Errorf("reading UKI: section %s: %w", s.Name, err)
 		}
 	}
-	for _, name := range []string{".linux", ".cmdline"} {
+	for _, name := range []string{".linux", ".cmdline", ".initrd"} {
 		if k.sections[name] == nil {
 			return nil, fmt.Errorf("reading UKI: section %s: missing", name)
 		}

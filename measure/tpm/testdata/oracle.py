@@ -121,8 +121,7 @@ def main():
     kinds = {
         "plain": base,
         "osrel": [(".osrel", b"ID=safebox\nVERSION=1\n")] + base,
-        "bare": [base[3], base[0]],
-        "osrel-only": [(".osrel", b"ID=safebox\n"), base[0], base[3]],
+        "bare": [base[3], base[0], base[2]],
     }
     if len(sys.argv) > 1:
         sys.stdout.buffer.write(assemble(stub, kinds[sys.argv[1]]))
