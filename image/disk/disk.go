@@ -33,7 +33,7 @@ const (
 )
 
 // Boot is the path from which firmware starts an x86-64 disk without a boot
-// entry (UEFI 2.10, table 3-3).
+// entry (UEFI 2.10, section 3.5.1.1, Removable Media Boot Behavior).
 const Boot = "EFI/BOOT/BOOTX64.EFI"
 
 // File is a file of the system partition. Path has slashes and begins with a

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"safebox/measure/fat"
 	"safebox/measure/gpt"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const seed = "safebox test"
@@ -422,7 +422,7 @@ func TestFirstBytes(t *testing.T) {
 	}
 	free, next := binary.LittleEndian.Uint32(part[512+488:]), binary.LittleEndian.Uint32(part[512+492:])
 	// root, EFI, BOOT and 196 clusters of file, from cluster 2 on
-	if want := uint32(33*2048 - 32 - 2*binary.LittleEndian.Uint32(part[36:]) - 199); free != want || next != 201 {
+	if want := 33*2048 - 32 - 2*binary.LittleEndian.Uint32(part[36:]) - 199; free != want || next != 201 {
 		t.Errorf("FSInfo: got %d free, next %d, want %d, 201", free, next, want)
 	}
 }

@@ -3,7 +3,7 @@
 //
 // It implements:
 //   - UAPI Group Specification, Unified Kernel Image (UKI), the sections.
-//   - Microsoft, PE Format (revision of 2024), the headers.
+//   - Microsoft, PE Format, the headers (see package measure/pe).
 //
 // The bytes are those that ukify 257 (systemd's own assembler, Python) writes
 // for the same stub and sections, so that two independent programs agree on

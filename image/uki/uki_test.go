@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"safebox/measure/pe"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func read(t testing.TB, name string) []byte {

@@ -53,7 +53,7 @@ func (f *FS) readDir(p place) ([]byte, error) {
 		b := make([]byte, f.boot.rootEntries*entrySize)
 		return b, readAt(f.r, b, f.boot.rootStart)
 	}
-	if _, err := f.table.claim(p.first, -1, max(1, maxDirectory/f.boot.clusterSize)); err != nil {
+	if err := f.table.claim(p.first, 1, maxDirectory/f.boot.clusterSize); err != nil {
 		return nil, err
 	}
 	return f.readChain(p.first)
@@ -169,7 +169,7 @@ func (f *FS) checkFile(file *File, depth int) error {
 		return nil
 	}
 	want := (file.Size + f.boot.clusterSize - 1) / f.boot.clusterSize
-	if _, err := f.table.claim(file.first, want, want); err != nil {
+	if err := f.table.claim(file.first, want, want); err != nil {
 		return fmt.Errorf("file %q of %d bytes: %w", file.Path, file.Size, err)
 	}
 	return nil

@@ -23,7 +23,11 @@ func image(t testing.TB, name string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		t.Fatal(err)

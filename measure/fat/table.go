@@ -68,31 +68,29 @@ func (t *table) next(n uint32) uint32 {
 func (t *table) isEnd(v uint32) bool { return v >= t.ones()-7 }
 
 // claim walks the chain that begins at first and marks its clusters as owned.
-// A cluster that has an owner already is a cross-link or a loop. want is the
-// length the chain must have, or -1 if only at most limit is known.
-func (t *table) claim(first uint32, want, limit int64) ([]uint32, error) {
-	var chain []uint32
+// A cluster that has an owner already is a cross-link or a loop. The chain must
+// have least to most clusters.
+func (t *table) claim(first uint32, least, most int64) error {
+	count := int64(0)
 	for n := first; ; {
 		if n < 2 || n-2 >= t.count {
-			return nil, fmt.Errorf("cluster chain from %d: got cluster %d after %d clusters, want 2 to %d", first, n, len(chain), t.count+1)
+			return fmt.Errorf("cluster chain from %d: got cluster %d after %d clusters, want 2 to %d", first, n, count, t.count+1)
 		}
 		if t.owned[n] {
-			return nil, fmt.Errorf("cluster chain from %d: cluster %d: has an owner already", first, n)
+			return fmt.Errorf("cluster chain from %d: cluster %d: has an owner already", first, n)
 		}
 		t.owned[n] = true
-		chain = append(chain, n)
-		if int64(len(chain)) > limit {
-			return nil, fmt.Errorf("cluster chain from %d: got more than %d clusters", first, limit)
+		if count++; count > most {
+			return fmt.Errorf("cluster chain from %d: got more than %d clusters", first, most)
 		}
-		n = t.next(n)
-		if t.isEnd(n) {
+		if n = t.next(n); t.isEnd(n) {
 			break
 		}
 	}
-	if want >= 0 && int64(len(chain)) != want {
-		return nil, fmt.Errorf("cluster chain from %d: got %d clusters, want %d", first, len(chain), want)
+	if count < least {
+		return fmt.Errorf("cluster chain from %d: got %d clusters, want %d", first, count, least)
 	}
-	return chain, nil
+	return nil
 }
 
 // checkLost looks for clusters that are in use by nobody.

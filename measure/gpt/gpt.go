@@ -4,8 +4,8 @@
 // It implements:
 //   - UEFI Specification 2.10, section 5.2.3 (protective MBR) and 5.3 (GUID
 //     Partition Table disk layout).
-//   - TCG PC Client Platform Firmware Profile 1.06 revision 52, section 10.4.1:
-//     UEFI_GPT_DATA, the event data of EV_EFI_GPT_EVENT.
+//   - TCG PC Client Platform Firmware Profile (PFP), family 2.0, version
+//     1.06 revision 52: UEFI_GPT_DATA, the event data of EV_EFI_GPT_EVENT.
 //
 // The reader is strict: both copies of the table must be there, whole and
 // alike, so that no reader can see another disk by taking the other copy.

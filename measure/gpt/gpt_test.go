@@ -250,7 +250,11 @@ func TestDecodeSfdisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	got, err := Decode(f, 4<<20)
 	if err != nil {
 		t.Fatal(err)

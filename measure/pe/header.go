@@ -116,15 +116,15 @@ func (f *File) decodeCoff(c []byte) (optSize uint16) {
 func (f *File) checkCoff(optSize uint16) error {
 	h := &f.Header
 	if h.Machine != machineAMD64 {
-		return fmt.Errorf("Machine: got 0x%x, want 0x%x (x86-64)", h.Machine, machineAMD64)
+		return fmt.Errorf("field Machine: got 0x%x, want 0x%x (x86-64)", h.Machine, machineAMD64)
 	}
 	if h.numberOfSections < 1 || h.numberOfSections > MaxSections {
-		return fmt.Errorf("NumberOfSections: got %d, want 1 to %d", h.numberOfSections, MaxSections)
+		return fmt.Errorf("field NumberOfSections: got %d, want 1 to %d", h.numberOfSections, MaxSections)
 	}
 	// A loader finds the section table by this size and the directories by
 	// their count; if the two differ, two loaders can see different images.
 	if want := optionalFixedSize + directorySize*h.NumberOfRvaAndSizes; uint32(optSize) != want {
-		return fmt.Errorf("SizeOfOptionalHeader: got %d, want %d for %d directories", optSize, want, h.NumberOfRvaAndSizes)
+		return fmt.Errorf("field SizeOfOptionalHeader: got %d, want %d for %d directories", optSize, want, h.NumberOfRvaAndSizes)
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func (f *File) checkCoff(optSize uint16) error {
 // "Optional Header (Image Only)").
 func (f *File) decodeOptional(o []byte) error {
 	if got := binary.LittleEndian.Uint16(o[0:]); got != magicPE32P {
-		return fmt.Errorf("Magic: got 0x%x, want 0x%x (PE32+)", got, magicPE32P)
+		return fmt.Errorf("field Magic: got 0x%x, want 0x%x (PE32+)", got, magicPE32P)
 	}
 	h := &f.Header
 	h.SizeOfCode = binary.LittleEndian.Uint32(o[4:])
@@ -155,22 +155,22 @@ func (f *File) decodeOptional(o []byte) error {
 func (f *File) checkOptional() error {
 	h := &f.Header
 	if h.Subsystem != subsystemEFI {
-		return fmt.Errorf("Subsystem: got %d, want %d (EFI application)", h.Subsystem, subsystemEFI)
+		return fmt.Errorf("field Subsystem: got %d, want %d (EFI application)", h.Subsystem, subsystemEFI)
 	}
 	if fa := h.FileAlignment; bits.OnesCount32(fa) != 1 || fa < minFileAlignment || fa > maxFileAlignment {
-		return fmt.Errorf("FileAlignment: got 0x%x, want a power of two from %d to %d", fa, minFileAlignment, maxFileAlignment)
+		return fmt.Errorf("field FileAlignment: got 0x%x, want a power of two from %d to %d", fa, minFileAlignment, maxFileAlignment)
 	}
 	if sa := h.SectionAlignment; bits.OnesCount32(sa) != 1 || sa < h.FileAlignment {
-		return fmt.Errorf("SectionAlignment: got 0x%x, want a power of two, at least FileAlignment 0x%x", sa, h.FileAlignment)
+		return fmt.Errorf("field SectionAlignment: got 0x%x, want a power of two, at least FileAlignment 0x%x", sa, h.FileAlignment)
 	}
 	if h.SizeOfHeaders%h.FileAlignment != 0 || uint64(h.SizeOfHeaders) > uint64(len(f.raw)) {
-		return fmt.Errorf("SizeOfHeaders: got 0x%x, want a multiple of 0x%x within the file of 0x%x", h.SizeOfHeaders, h.FileAlignment, len(f.raw))
+		return fmt.Errorf("field SizeOfHeaders: got 0x%x, want a multiple of 0x%x within the file of 0x%x", h.SizeOfHeaders, h.FileAlignment, len(f.raw))
 	}
 	if h.SizeOfImage%h.SectionAlignment != 0 || h.SizeOfImage > MaxFile {
-		return fmt.Errorf("SizeOfImage: got 0x%x, want a multiple of 0x%x, at most 0x%x", h.SizeOfImage, h.SectionAlignment, MaxFile)
+		return fmt.Errorf("field SizeOfImage: got 0x%x, want a multiple of 0x%x, at most 0x%x", h.SizeOfImage, h.SectionAlignment, MaxFile)
 	}
 	if h.NumberOfRvaAndSizes > maxDirectories {
-		return fmt.Errorf("NumberOfRvaAndSizes: got %d, want at most %d", h.NumberOfRvaAndSizes, maxDirectories)
+		return fmt.Errorf("field NumberOfRvaAndSizes: got %d, want at most %d", h.NumberOfRvaAndSizes, maxDirectories)
 	}
 	return nil
 }

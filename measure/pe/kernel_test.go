@@ -49,7 +49,11 @@ func kernel(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer deb.Close()
+	defer func() {
+		if err := deb.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	b, err := fromDeb(bufio.NewReader(deb), kernelFile)
 	if err != nil {
 		t.Fatalf("%s: %v", kernelDeb, err)

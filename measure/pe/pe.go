@@ -3,8 +3,8 @@
 // measures into PCR 4 and what Secure Boot signs.
 //
 // It implements:
-//   - Microsoft, PE Format (learn.microsoft.com/windows/win32/debug/pe-format,
-//     revision of 2024): headers, section table, attribute certificate table.
+//   - Microsoft, PE Format (the online edition, which bears no revision number):
+//     headers, section table, attribute certificate table.
 //   - Microsoft, Windows Authenticode Portable Executable Signature Format,
 //     version 1.0 (2008-03-21), section "Calculating the PE Image Hash".
 //   - UEFI Specification 2.10, section 2.1.1 (UEFI images).

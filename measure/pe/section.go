@@ -63,7 +63,7 @@ func (f *File) decodeSections() error {
 func decodeSection(b []byte) (Section, error) {
 	name, padding, _ := bytes.Cut(b[:NameSize], []byte{0})
 	if !printable(name) || !isZero(padding) {
-		return Section{}, fmt.Errorf("Name: got %q, want printable ASCII, padded with zeros", b[:NameSize])
+		return Section{}, fmt.Errorf("field Name: got %q, want printable ASCII, padded with zeros", b[:NameSize])
 	}
 	// The remaining 12 bytes are relocations and line numbers, which images
 	// do not have ("This is set to zero for executable images").
