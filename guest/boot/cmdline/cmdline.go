@@ -1,0 +1,117 @@
+// Package cmdline holds the kernel command lines of the appliance: the one
+// text that the image builder measures and the closed list of forms in which
+// PID 1 accepts it (specs/protocol.md 4, specs/image.md 7.4). It imports
+// nothing of the operating system, so that builder, verifier and guest share
+// the list.
+package cmdline
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Platform names, as specs/protocol.md 2 spells them.
+const PlatformVTPM = "vtpm"
+
+// maxSize is COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h).
+const maxSize = 2048
+
+// Form is one way in which a boot path hands the command line to the kernel.
+type Form struct {
+	Name string
+	Text string
+}
+
+// Vtpm gives the command line of the vtpm platform: the .cmdline section of
+// its UKI.
+func Vtpm() string { return strings.Join(vtpmWords(), " ") }
+
+// Forms lists the accepted forms of a platform; nil for an unknown platform.
+//
+// systemd-stub passes .cmdline as it is, whether the firmware found the UKI
+// on the ESP or got it by fw_cfg, so vtpm has one form. Boot paths without
+// the stub get words from the firmware as well (specs/protocol.md 4): their
+// forms join the list with their platforms.
+func Forms(platform string) []Form {
+	if platform == PlatformVTPM {
+		return []Form{{Name: "uki", Text: Vtpm()}}
+	}
+	return nil
+}
+
+// Match finds the form that proc, the content of /proc/cmdline, has. The
+// kernel ends it with one newline; nothing else may differ, white space
+// neither.
+func Match(proc []byte, forms []Form) (Form, error) {
+	if len(proc) > maxSize {
+		return Form{}, fmt.Errorf("command line of %d bytes, want at most %d", len(proc), maxSize)
+	}
+	text, ok := strings.CutSuffix(string(proc), "\n")
+	if !ok {
+		return Form{}, fmt.Errorf("command line %q does not end with a newline", proc)
+	}
+	for _, f := range forms {
+		if text == f.Text {
+			return f, nil
+		}
+	}
+	return Form{}, fmt.Errorf("command line %q is none of the %d accepted forms: %s", text, len(forms), difference(text, forms))
+}
+
+// difference names the first word that no form has, or else says what kind of
+// difference it is, so that a reader of the console need not compare by eye.
+func difference(text string, forms []Form) string {
+	known := map[string]bool{}
+	for _, f := range forms {
+		for w := range strings.FieldsSeq(f.Text) {
+			known[w] = true
+		}
+	}
+	for w := range strings.FieldsSeq(text) {
+		if !known[w] {
+			return fmt.Sprintf("%q is in none of them", w)
+		}
+	}
+	return "words are missing, repeated or moved, or white space differs"
+}
+
+// vtpmWords is specs/image.md 7.4, adapted for a TPM machine. Left out:
+//
+//   - no-kvmclock, clocksource=tsc, tsc=reliable, mce=off, pci=noearly,nommconf:
+//     choices for confidential VMs, where the host is kept out of guest memory
+//     and these keep it out of time, machine checks and PCI set-up. A software
+//     TPM promises no such thing, and under plain emulation the TSC is the
+//     host's clock anyway.
+//   - ima=off: Linux 6.12 has no such parameter. IMA writes PCR 10 alone, and
+//     no rule reads that (specs/protocol.md 4).
+//   - console=null: the boot log is part of this platform's product. The
+//     console is the host's to read, so no secret is ever written to it.
+func vtpmWords() []string {
+	return []string{
+		"console=ttyS0",
+		"panic=1", // reboot at once; the VMM is told not to restart
+		"oops=panic",
+		"init_on_alloc=1",
+		"init_on_free=1",
+		"slab_nomerge",
+		"page_alloc.shuffle=1",
+		"randomize_kstack_offset=on",
+		"vsyscall=none",
+		"debugfs=off",
+		"lockdown=confidentiality",
+		"module.sig_enforce=1",
+		"ia32_emulation=0",
+		"efi=noruntime", // no calls into the firmware once the kernel runs
+		"iommu.strict=1",
+		"iommu.passthrough=0",
+		"random.trust_cpu=on",
+		"random.trust_bootloader=off", // the firmware's seed is the host's
+		"hest_disable",                // no error records through tables of the host
+		"erst_disable",
+		"mitigations=auto",
+		"proc_mem.force_override=never",
+		"audit=0",
+		"quiet",
+		"loglevel=1",
+	}
+}

@@ -1,0 +1,58 @@
+package boot
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"safebox/initrd/layout"
+
+	"golang.org/x/sys/unix"
+)
+
+// loadModules loads the modules of the initramfs in the order of their names
+// and then closes the door for good. The kernel checks their signatures
+// (module.sig_enforce=1).
+func (b *machine) loadModules() (string, error) {
+	// ReadDir sorts by name, and the names begin with the position.
+	files, err := os.ReadDir("/" + layout.ModuleDir)
+	if err != nil {
+		return "", err
+	}
+	for _, f := range files {
+		_, name, err := layout.ParseModuleFile(f.Name())
+		if err != nil {
+			return "", err
+		}
+		if err := loadModule(filepath.Join("/", layout.ModuleDir, f.Name())); err != nil {
+			return "", err
+		}
+		b.report.Modules = append(b.report.Modules, name)
+	}
+	closed, err := setSysctl(sysctlRoot, setting{"kernel.modules_disabled", "1"})
+	if err != nil {
+		return "", err
+	}
+	if !closed.Set {
+		return "", fmt.Errorf("kernel.modules_disabled is absent from a kernel that loads modules")
+	}
+	b.report.Sysctls = append(b.report.Sysctls, closed)
+	return strings.Join(b.report.Modules, " ") + ", loading closed", nil
+}
+
+func loadModule(path string) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil {
+		return fmt.Errorf("loading %s: %w", path, err)
+	}
+	return nil
+}
