@@ -1,0 +1,195 @@
+package relay
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"safebox/verifier/bootreport"
+)
+
+// through starts a guest with the given behaviour and a relay before it.
+func through(t *testing.T, guest http.HandlerFunc) string {
+	t.Helper()
+	g := httptest.NewServer(guest)
+	t.Cleanup(g.Close)
+	return relayTo(t, g.Listener.Addr().String())
+}
+
+func relayTo(t *testing.T, addr string) string {
+	t.Helper()
+	r := httptest.NewServer(New(addr, func() any { return map[string]string{"id": "a1"} }).Handler())
+	t.Cleanup(r.Close)
+	return r.URL
+}
+
+func get(t *testing.T, url string) (int, http.Header, string) {
+	t.Helper()
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(b)
+}
+
+func TestRelayPassesAnswers(t *testing.T) {
+	big := strings.Repeat("r", bootreport.MaxSize)
+	url := through(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Set-Cookie", "a=b")
+		switch r.URL.Path {
+		case bootreport.HealthPath:
+			fmt.Fprint(w, "{\"ok\":true}", r.URL.RawQuery, r.Header.Get("Cookie"))
+		case bootreport.ReportPath:
+			fmt.Fprint(w, big)
+		}
+	})
+	for path, want := range map[string]string{
+		bootreport.HealthPath + "?x=1": `{"ok":true}`,
+		bootreport.ReportPath:          big,
+		InstancePath:                   `{"id":"a1"}` + "\n",
+	} {
+		status, h, body := get(t, url+path)
+		if status != 200 || body != want {
+			t.Errorf("%s: got %d and %d bytes, want 200 and %d bytes", path, status, len(body), len(want))
+		}
+		if h.Get("Content-Type") != "application/json" || h.Get("Set-Cookie") != "" {
+			t.Errorf("%s: the guest's headers passed: %v", path, h)
+		}
+	}
+}
+
+func TestRelayKnowsItsPathsOnly(t *testing.T) {
+	url := through(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the guest was asked for %s", r.URL) })
+	for _, path := range []string{"/", "/v1", "/v1/", "/v1/health/", "/v1/health/x", "/v1/grant", "/v1//health"} {
+		if status, _, _ := get(t, url+path); status == 200 {
+			t.Errorf("%s: got 200", path)
+		}
+	}
+	resp, err := http.Post(url+bootreport.HealthPath, "text/plain", strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST: got %d", resp.StatusCode)
+	}
+}
+
+func TestRelayBoundsTheGuest(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		guest  http.HandlerFunc
+		status int
+		want   string
+	}{
+		{"long health", func(w http.ResponseWriter, _ *http.Request) {
+			w.Write(bytes.Repeat([]byte("x"), maxHealth+1))
+		}, 502, "longer than 4096 bytes"},
+		{"endless", func(w http.ResponseWriter, _ *http.Request) {
+			for {
+				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					return
+				}
+			}
+		}, 502, "longer than"},
+		{"endless headers", func(w http.ResponseWriter, _ *http.Request) {
+			for i := range 1000 {
+				w.Header().Set("H"+strconv.Itoa(i), strings.Repeat("x", 1000))
+			}
+		}, 502, "header"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/evil", http.StatusFound)
+		}, 502, "status 302"},
+		{"less than promised", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			w.Write([]byte("x"))
+		}, 502, "EOF"},
+		{"its own failure", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(503)
+			w.Write([]byte(`{"error":"not yet"}`))
+		}, 503, "not yet"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			status, _, body := get(t, through(t, tc.guest)+bootreport.HealthPath)
+			if status != tc.status || !strings.Contains(body, tc.want) || len(body) > 1000 {
+				t.Errorf("got %d %.300q, want %d with %q", status, body, tc.status, tc.want)
+			}
+		})
+	}
+}
+
+func TestRelayWithoutGuest(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	url := relayTo(t, addr)
+	if status, _, body := get(t, url+bootreport.HealthPath); status != 502 || !strings.Contains(body, "refused") {
+		t.Errorf("got %d %q, want 502", status, body)
+	}
+	if status, _, _ := get(t, url+InstancePath); status != 200 {
+		t.Errorf("the host's own words need no guest: got %d", status)
+	}
+}
+
+// A guest that holds many requests open does not make the relay hold more.
+func TestRelayBoundsRequests(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	url := through(t, func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-release
+	})
+	done := make(chan int)
+	for range maxRequests {
+		go func() {
+			resp, err := http.Get(url + bootreport.HealthPath)
+			if err != nil {
+				done <- 0
+				return
+			}
+			resp.Body.Close()
+			done <- resp.StatusCode
+		}()
+	}
+	for range maxRequests {
+		<-entered
+	}
+	if status, _, _ := get(t, url+bootreport.HealthPath); status != http.StatusServiceUnavailable {
+		t.Errorf("got %d, want 503", status)
+	}
+	close(release)
+	for range maxRequests {
+		if status := <-done; status != 200 {
+			t.Errorf("got %d, want 200", status)
+		}
+	}
+}
+
+func TestServerHasLimits(t *testing.T) {
+	s := New("127.0.0.1:1", nil).Server()
+	for name, d := range map[string]time.Duration{
+		"header": s.ReadHeaderTimeout, "read": s.ReadTimeout, "write": s.WriteTimeout, "idle": s.IdleTimeout,
+	} {
+		if d <= 0 || d > time.Minute {
+			t.Errorf("%s time: %v", name, d)
+		}
+	}
+}
