@@ -260,3 +260,12 @@ func TestCheckRefusesTest(t *testing.T) {
 		t.Error("got no error")
 	}
 }
+
+// TestBuildInit compiles the real init out of this repository.
+func TestBuildInit(t *testing.T) {
+	for _, pkg := range []string{"./cmd/safebox-init", "safebox/cmd/safebox-init"} {
+		if _, err := Build(t.Context(), Options{SourceDir: filepath.Join("..", ".."), Package: pkg, GoVersion: version(), Offline: true}); err != nil {
+			t.Error(err)
+		}
+	}
+}
