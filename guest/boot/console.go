@@ -33,7 +33,8 @@ func (c *Console) open(path string) error {
 		return err
 	}
 	c.device = f
-	kept := c.kept
+	// The firmware left the cursor in the middle of a line.
+	kept := append([]byte("\n"), c.kept...)
 	c.kept = nil
 	if _, err := f.Write(kept); err != nil {
 		return fmt.Errorf("writing the first lines: %w", err)
@@ -53,8 +54,7 @@ func (c *Console) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// writeLine writes one line whole. CR before LF, because the line discipline
-// may be raw; readers trim it.
+// writeLine writes one line whole.
 func (c *Console) writeLine(l bootreport.Line) {
 	if _, err := io.WriteString(c, l.String()+"\n"); err != nil {
 		// The kernel's console is the last resort; it is what PID 1 has as

@@ -16,8 +16,8 @@ func Vtpm() Platform {
 }
 
 // vtpmRegisters is specs/protocol.md 4 as seen from inside, before PID 1 has
-// extended anything. Registers that a host moves by adding something come
-// first, because then that is the reason to name; the firmware comes last.
+// extended anything. The order is that of naming reasons: first what a host
+// adds to the boot, then the firmware, then what other firmware moves as well.
 func vtpmRegisters() []Rule {
 	zero := func(b golden.Bank) []golden.Digest { return []golden.Digest{b.Zero()} }
 	separator := func(b golden.Bank) []golden.Digest { return []golden.Digest{golden.Separator(b)} }
@@ -30,10 +30,10 @@ func vtpmRegisters() []Rule {
 		{2, "pcr2-option-rom", separator},
 		{3, "pcr3-option-rom-data", separator},
 		{6, "pcr6-host-platform", separator},
+		{0, "pcr0-firmware", knownFirmware},
 		{7, "pcr7-secure-boot", func(b golden.Bank) []golden.Digest {
 			return []golden.Digest{golden.SecureBootOff(b)}
 		}},
-		{0, "pcr0-firmware", knownFirmware},
 	}
 }
 
