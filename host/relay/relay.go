@@ -6,6 +6,7 @@
 package relay
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,6 +88,18 @@ func (r *Relay) Handler() http.Handler {
 	return mux
 }
 
+// Healthy asks the guest's health once.
+func (r *Relay) Healthy(ctx context.Context) error {
+	status, _, err := r.ask(ctx, bootreport.HealthPath, maxHealth)
+	if err != nil {
+		return fmt.Errorf("asking the guest for its health: %w", err)
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("asking the guest for its health: status %d, want 200", status)
+	}
+	return nil
+}
+
 // forward asks the guest for the request's path, without the request's query
 // or headers.
 func (r *Relay) forward(limit int64) http.HandlerFunc {
@@ -98,7 +111,7 @@ func (r *Relay) forward(limit int64) http.HandlerFunc {
 			fail(w, http.StatusServiceUnavailable, fmt.Errorf("%d requests are under way already", maxRequests))
 			return
 		}
-		status, body, err := r.ask(req, limit)
+		status, body, err := r.ask(req.Context(), req.URL.Path, limit)
 		if err != nil {
 			fail(w, http.StatusBadGateway, fmt.Errorf("asking the guest for %s: %w", req.URL.Path, err))
 			return
@@ -109,8 +122,8 @@ func (r *Relay) forward(limit int64) http.HandlerFunc {
 
 // ask gives the guest's answer: all of it, or an error. Only an answer that
 // says yes (200) or names a failure (4xx, 5xx) is one.
-func (r *Relay) ask(req *http.Request, limit int64) (status int, body []byte, err error) {
-	out, err := http.NewRequestWithContext(req.Context(), http.MethodGet, "http://"+r.guest+req.URL.Path, http.NoBody)
+func (r *Relay) ask(ctx context.Context, path string, limit int64) (status int, body []byte, err error) {
+	out, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.guest+path, http.NoBody)
 	if err != nil {
 		return 0, nil, err
 	}

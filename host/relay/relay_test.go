@@ -183,6 +183,25 @@ func TestRelayBoundsRequests(t *testing.T) {
 	}
 }
 
+func TestHealthy(t *testing.T) {
+	status := 503
+	g := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != bootreport.HealthPath {
+			t.Errorf("asked for %s", r.URL.Path)
+		}
+		w.WriteHeader(status)
+	}))
+	defer g.Close()
+	r := New(g.Listener.Addr().String(), nil)
+	if err := r.Healthy(t.Context()); err == nil || !strings.Contains(err.Error(), "status 503") {
+		t.Errorf("got %v, want 503 reported", err)
+	}
+	status = 200
+	if err := r.Healthy(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServerHasLimits(t *testing.T) {
 	s := New("127.0.0.1:1", nil).Server()
 	for name, d := range map[string]time.Duration{
