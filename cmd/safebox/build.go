@@ -1,0 +1,178 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/modfile"
+
+	"safebox/cmd/internal/cli"
+	"safebox/image"
+	"safebox/image/lock"
+	"safebox/verifier/release"
+)
+
+// modulePath is our module, whose source a build compiles.
+const modulePath = "safebox"
+
+// buildFlags are the flags of `build`.
+type buildFlags struct {
+	inputFlags
+	out, source, platform, kernel string
+	json                          bool
+}
+
+func buildCommand() *cobra.Command {
+	var f buildFlags
+	c := &cobra.Command{
+		Use:   "build --out DIR",
+		Short: "Build a release: byte for byte the same anywhere",
+		Long: `Builds an appliance from the inputs that the lock file names and writes a
+release folder: vmlinuz, initrd.cpio.zst, cmdline, safebox.efi, safebox.raw,
+safebox-init, firmware/, sbom.cdx.json and release.json, which describes the
+others and says what a machine that boots them will report.
+
+Inputs are looked for in the cache, in the --inputs folders, at the package
+mirrors of this machine's apt configuration, and in the --snapshot archive.
+Wherever one comes from, its size and SHA-256 must be the lock file's.
+
+The folder appears whole or not at all; an earlier release in it is replaced.`,
+		Args: cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	f.inputFlags.add(c)
+	c.Flags().StringVar(&f.out, "out", "", "release folder to write")
+	c.Flags().StringVar(&f.source, "source", "", "root folder of the safebox source (default: the one around the working folder)")
+	c.Flags().StringVar(&f.platform, "platform", "vtpm", "platforms, separated by commas; this version knows vtpm")
+	c.Flags().StringVar(&f.kernel, "kernel", "distro", "kernel; this version knows distro")
+	c.Flags().BoolVar(&f.json, "json", false, "print the release digest and the artifacts as JSON")
+	return c
+}
+
+func (f *buildFlags) run(c *cobra.Command) error {
+	if f.out == "" {
+		return cli.Usage(errors.New("--out is missing"), "name the folder to write, for example --out out/release")
+	}
+	if err := f.checkKinds(); err != nil {
+		return err
+	}
+	started := time.Now()
+	a, err := f.build(c)
+	if err != nil {
+		return err
+	}
+	if err := a.Write(f.out); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "safebox: %s written in %.1f s\n", f.out, time.Since(started).Seconds())
+	return printRelease(c.OutOrStdout(), a.Release, f.json)
+}
+
+// checkKinds refuses what this version can't build, by name.
+func (f *buildFlags) checkKinds() error {
+	for p := range strings.SplitSeq(f.platform, ",") {
+		switch p {
+		case "vtpm":
+		case "snp", "tdx", "nitro":
+			return cli.Usage(fmt.Errorf("platform %q is not built by this version", p), "this version builds --platform vtpm")
+		default:
+			return cli.Usage(fmt.Errorf("unknown platform %q", p), "this version builds --platform vtpm")
+		}
+	}
+	if f.kernel != "distro" {
+		return cli.Usage(fmt.Errorf("kernel %q is not built by this version", f.kernel), "this version builds --kernel distro")
+	}
+	return nil
+}
+
+// build makes the artifacts without writing them.
+func (f *buildFlags) build(c *cobra.Command) (*image.Artifacts, error) {
+	source, err := findSource(f.source)
+	if err != nil {
+		return nil, err
+	}
+	lockFile, err := f.readLock(source)
+	if err != nil {
+		return nil, err
+	}
+	stderr := c.ErrOrStderr()
+	resolver, err := f.resolver(c.Context(), stderr)
+	if err != nil {
+		return nil, err
+	}
+	a, err := image.Build(c.Context(), image.Options{
+		LockName: f.lockPath(source),
+		Lock:     lockFile,
+		Resolver: resolver,
+		Source:   source,
+		Init:     image.InitPackage,
+		Progress: func(step string) { fmt.Fprintf(stderr, "safebox: %s\n", step) },
+	})
+	var unreadable *lock.ParseError
+	if errors.As(err, &unreadable) {
+		return nil, cli.Usage(err, "docs/format-lock.md describes the file")
+	}
+	return a, err
+}
+
+// printRelease is the result of a build: its identity and its files.
+func printRelease(w io.Writer, r *release.Release, asJSON bool) error {
+	encoded, err := r.Encode()
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("%x", release.Digest(encoded))
+	if asJSON {
+		return writeJSON(w, struct {
+			Release   string             `json:"release"`
+			Artifacts []release.Artifact `json:"artifacts"`
+		}{id, r.Artifacts})
+	}
+	for _, a := range r.Artifacts {
+		if _, err := fmt.Fprintf(w, "%s  %s\n", a.SHA256, a.Name); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(w, "release %s\n", id)
+	return err
+}
+
+// findSource gives the root folder of our module: dir, or the nearest one
+// upwards from the working folder.
+func findSource(dir string) (string, error) {
+	if dir != "" {
+		if err := checkSource(dir); err != nil {
+			return "", cli.Usage(err, "--source wants the folder that holds the go.mod of safebox")
+		}
+		return filepath.Abs(dir)
+	}
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for d := wd; ; d = filepath.Dir(d) {
+		if checkSource(d) == nil {
+			return d, nil
+		}
+		if d == filepath.Dir(d) {
+			return "", cli.Usage(fmt.Errorf("no source of %s around %s", modulePath, wd), "run inside a clone, or give --source DIR")
+		}
+	}
+}
+
+func checkSource(dir string) error {
+	b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return err
+	}
+	if got := modfile.ModulePath(b); got != modulePath {
+		return fmt.Errorf("%s is module %q, want %q", dir, got, modulePath)
+	}
+	return nil
+}

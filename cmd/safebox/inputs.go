@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"safebox/cmd/internal/cli"
+	"safebox/image/lock"
+)
+
+// maxLock bounds a lock file.
+const maxLock = 1 << 20
+
+// inputFlags say where pinned inputs come from.
+type inputFlags struct {
+	lock     string
+	inputs   []string
+	snapshot string
+	offline  bool
+}
+
+func (f *inputFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.lock, "lock", "", "lock file (default: image/safebox.lock of the source)")
+	c.Flags().StringArrayVar(&f.inputs, "inputs", nil, "folder with input packages; may be given several times")
+	c.Flags().StringVar(&f.snapshot, "snapshot", "", "URL of a snapshot archive, asked after the mirrors")
+	c.Flags().BoolVar(&f.offline, "offline", false, "never open a network connection")
+}
+
+// readLock reads the lock file, by default that of the source.
+func (f *inputFlags) readLock(source string) ([]byte, error) {
+	return readInput(f.lockPath(source), maxLock)
+}
+
+func (f *inputFlags) lockPath(source string) string {
+	if f.lock != "" {
+		return f.lock
+	}
+	return filepath.Join(source, "image", "safebox.lock")
+}
+
+// resolver looks in the cache, the --inputs folders, the mirrors that apt
+// uses, and the snapshot archive.
+func (f *inputFlags) resolver(ctx context.Context, stderr io.Writer) (*lock.Resolver, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range f.inputs {
+		if st, err := os.Stat(dir); err != nil {
+			return nil, cli.Usage(fmt.Errorf("--inputs: %w", err), "")
+		} else if !st.IsDir() {
+			return nil, cli.Usage(fmt.Errorf("--inputs: %s is not a folder", dir), "")
+		}
+	}
+	r := &lock.Resolver{
+		CacheDir: cache,
+		Inputs:   f.inputs,
+		Snapshot: f.snapshot,
+		Offline:  f.offline,
+		Progress: newDownloads(stderr).progress,
+	}
+	if !f.offline {
+		if r.Mirrors, err = lock.AptMirrors(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// cacheDir is $XDG_CACHE_HOME/safebox, or ~/.cache/safebox.
+func cacheDir() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", cli.Failed(err, "set HOME or XDG_CACHE_HOME")
+	}
+	return filepath.Join(base, "safebox"), nil
+}
+
+// downloads shows downloads: a bar on a terminal, a line at the beginning and
+// the end of each elsewhere.
+type downloads struct {
+	w    io.Writer
+	tty  bool
+	name string
+	bar  *progressbar.ProgressBar
+}
+
+func newDownloads(w io.Writer) *downloads {
+	f, ok := w.(*os.File)
+	return &downloads{w: w, tty: ok && term.IsTerminal(int(f.Fd()))}
+}
+
+func (d *downloads) progress(name string, done, total int64) {
+	if name != d.name {
+		d.name = name
+		if d.tty {
+			d.bar = progressbar.NewOptions64(total,
+				progressbar.OptionSetWriter(d.w), progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(),
+				progressbar.OptionSetDescription("fetching "+name))
+		} else {
+			fmt.Fprintf(d.w, "safebox: fetching %s (%d bytes)\n", name, total)
+		}
+	}
+	if d.tty && d.bar.Set64(done) != nil {
+		d.tty = false // a bar that can't be drawn is no reason to stop a download
+	}
+	if !d.tty && done == total {
+		fmt.Fprintf(d.w, "safebox: fetched %s\n", name)
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"safebox/cmd/internal/cli"
+	"safebox/image/inspect"
+	"safebox/measure/tpm"
+)
+
+func measureCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "measure",
+		Short: "Compute what a machine that boots an appliance will report",
+		RunE:  cli.Group,
+	}
+	c.AddCommand(measureTPMCommand())
+	return c
+}
+
+// tpmFlags are the flags of `measure tpm`.
+type tpmFlags struct {
+	disk, uki, firmware, boot, bank string
+	json, trace                     bool
+}
+
+func measureTPMCommand() *cobra.Command {
+	var f tpmFlags
+	c := &cobra.Command{
+		Use:   "tpm (--disk FILE | --uki FILE --boot esp|kernel)",
+		Short: "Compute the PCRs of a TPM from artifacts alone",
+		Long: `Computes the PCRs after an appliance has booted, without booting it: from a
+disk, or from a unified kernel image and the way it is booted. PCR 0 needs the
+firmware too. One "name value" a line; registers that are not predicted
+(PCR 1 and 10: the host's; PCR 5 without a disk) are left out.`,
+		Args: cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.OutOrStdout(), c.ErrOrStderr()) },
+	}
+	c.Flags().StringVar(&f.disk, "disk", "", "disk image, booted from its EFI system partition")
+	c.Flags().StringVar(&f.uki, "uki", "", "unified kernel image")
+	c.Flags().StringVar(&f.boot, "boot", "", "how the UKI is booted: esp or kernel (QEMU -kernel)")
+	c.Flags().StringVar(&f.firmware, "firmware", "", "firmware image (OVMF_CODE_4M.fd), for PCR 0")
+	c.Flags().StringVar(&f.bank, "bank", "sha256", "PCR bank: sha256 or sha384")
+	c.Flags().BoolVar(&f.trace, "trace", false, "print every event that goes into a register")
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	return c
+}
+
+func (f *tpmFlags) run(stdout, stderr io.Writer) error {
+	bank, err := tpm.ParseBank(f.bank)
+	if err != nil {
+		return cli.Usage(err, "")
+	}
+	in, err := f.input()
+	if err != nil {
+		return err
+	}
+	p, err := tpm.Predict(in, bank)
+	if err != nil {
+		return cli.Usage(err, "")
+	}
+	if p.PCRs[0].Rule == tpm.Missing {
+		fmt.Fprintln(stderr, "safebox: hint: pcr0 needs --firmware FILE")
+	}
+	if f.json {
+		return writeJSON(stdout, predictionJSON(p))
+	}
+	for i, r := range p.PCRs {
+		if r.Value != nil {
+			fmt.Fprintf(stdout, "pcr%d %v\n", i, r.Value)
+		}
+		for _, e := range r.Events {
+			if f.trace {
+				fmt.Fprintf(stdout, "  %v %v %s\n", e.Digest, e.Type, e.Description)
+			}
+		}
+	}
+	return nil
+}
+
+// input reads the files and refuses what does not go together.
+func (f *tpmFlags) input() (tpm.Input, error) {
+	const hint = "give --disk FILE, or --uki FILE --boot esp|kernel"
+	var in tpm.Input
+	switch {
+	case (f.disk == "") == (f.uki == ""):
+		return in, cli.Usage(errors.New("want one of --disk and --uki"), hint)
+	case f.disk != "" && f.boot != "" && f.boot != tpm.ESP.String():
+		return in, cli.Usage(fmt.Errorf("a disk is booted by its ESP, not by %q", f.boot), hint)
+	case f.uki != "" && f.boot == "":
+		return in, cli.Usage(errors.New("--uki without --boot"), hint)
+	}
+	if f.firmware != "" {
+		b, err := readInput(f.firmware, inspect.MaxSize)
+		if err != nil {
+			return in, err
+		}
+		in.Firmware = b
+	}
+	if f.disk != "" {
+		b, err := readInput(f.disk, inspect.MaxSize)
+		if err != nil {
+			return in, err
+		}
+		in.Boot, in.Disk, in.DiskSize = tpm.ESP, bytes.NewReader(b), int64(len(b))
+		return in, nil
+	}
+	boot, err := tpm.ParseBoot(f.boot)
+	if err != nil {
+		return in, cli.Usage(err, hint)
+	}
+	b, err := readInput(f.uki, inspect.MaxSize)
+	if err != nil {
+		return in, err
+	}
+	in.Boot, in.UKI = boot, b
+	return in, nil
+}
+
+// jsonRegister is one register of `measure tpm --json`.
+type jsonRegister struct {
+	Name   string      `json:"name"`
+	Rule   string      `json:"rule"`
+	Value  string      `json:"value"`
+	Events []jsonEvent `json:"events"`
+}
+
+type jsonEvent struct {
+	Type        string `json:"type"`
+	Description string `json:"description"`
+	Digest      string `json:"digest"`
+}
+
+type jsonPrediction struct {
+	Bank      string         `json:"bank"`
+	Registers []jsonRegister `json:"registers"`
+}
+
+func predictionJSON(p *tpm.Prediction) jsonPrediction {
+	out := jsonPrediction{Bank: p.Bank.String()}
+	for i, r := range p.PCRs {
+		if r.Rule == tpm.Unlisted {
+			continue
+		}
+		reg := jsonRegister{Name: fmt.Sprintf("pcr%d", i), Rule: r.Rule.String(), Value: r.Value.String(), Events: []jsonEvent{}}
+		for _, e := range r.Events {
+			reg.Events = append(reg.Events, jsonEvent{Type: e.Type.String(), Description: e.Description, Digest: e.Digest.String()})
+		}
+		out.Registers = append(out.Registers, reg)
+	}
+	return out
+}

@@ -1,0 +1,92 @@
+package image
+
+import (
+	"bytes"
+	"crypto/sha512"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"safebox/image/output"
+	"safebox/verifier/release"
+)
+
+// Names of artifacts that other packages ask for.
+const (
+	UKI          = "safebox.efi"
+	RawDisk      = "safebox.raw"
+	FirmwareCode = "firmware/OVMF_CODE_4M.fd"
+	SBOM         = "sbom.cdx.json"
+)
+
+// Artifact is a file of a release in memory.
+type Artifact struct {
+	Name string
+	Data []byte
+}
+
+// Artifacts is a release in memory. Release describes all but itself.
+type Artifacts struct {
+	Release *release.Release
+
+	files []Artifact
+}
+
+func newArtifacts() *Artifacts { return &Artifacts{} }
+
+func (a *Artifacts) add(name string, data []byte) {
+	a.files = append(a.files, Artifact{Name: name, Data: data})
+	slices.SortFunc(a.files, func(x, y Artifact) int { return strings.Compare(x.Name, y.Name) })
+}
+
+// File gives the content of an artifact; nil when there is none of that name.
+func (a *Artifacts) File(name string) []byte {
+	for _, f := range a.files {
+		if f.Name == name {
+			return f.Data
+		}
+	}
+	return nil
+}
+
+// list describes the files as release.json does.
+func (a *Artifacts) list() []release.Artifact {
+	out := make([]release.Artifact, 0, len(a.files))
+	for _, f := range a.files {
+		sum := sha512.Sum384(f.Data)
+		out = append(out, release.Artifact{
+			Name:   f.Name,
+			Size:   int64(len(f.Data)),
+			SHA256: hexSHA256(f.Data),
+			SHA384: hex.EncodeToString(sum[:]),
+		})
+	}
+	return out
+}
+
+// Write puts the release into the folder at path, whole or not at all.
+func (a *Artifacts) Write(path string) error {
+	encoded, err := a.Release.Encode()
+	if err != nil {
+		return err
+	}
+	folder, err := output.NewFolder(path, release.FileName)
+	if err != nil {
+		return err
+	}
+	for _, f := range append(slices.Clone(a.files), Artifact{Name: release.FileName, Data: encoded}) {
+		err := folder.Write(f.Name, func(w io.Writer) error {
+			_, err := io.Copy(w, bytes.NewReader(f.Data))
+			return err
+		})
+		if err != nil {
+			if cleanup := folder.Discard(); cleanup != nil {
+				return fmt.Errorf("%w; %w", err, cleanup)
+			}
+			return err
+		}
+	}
+	return folder.Commit()
+}

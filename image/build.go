@@ -1,0 +1,142 @@
+// Package image turns pinned inputs into the artifacts of a release: kernel,
+// initrd, unified kernel image, disk, bill of materials and release.json. It
+// runs without root and without any external program but the Go compiler, and
+// equal inputs give equal bytes anywhere (specs/image.md, section 3).
+package image
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"safebox/guest/boot/cmdline"
+	"safebox/image/disk"
+	"safebox/image/kernel"
+	"safebox/image/lock"
+	"safebox/image/uki"
+	"safebox/initrd"
+	"safebox/initrd/gobuild"
+	"safebox/initrd/layout"
+)
+
+// InitPackage is the init of every release.
+const InitPackage = "./cmd/safebox-init"
+
+// Options says what to build from what.
+type Options struct {
+	Lock     []byte         // content of the lock file
+	LockName string         // its name, for error messages
+	Resolver *lock.Resolver // where inputs come from
+	Source   string         // root folder of this module, from which the init is compiled
+	Init     string         // package of the init; InitPackage but in tests
+
+	// Progress is told each step as it begins.
+	Progress func(step string)
+}
+
+// Build makes the artifacts for platform vtpm. The order of the lines is the
+// order of events.
+func Build(ctx context.Context, o Options) (*Artifacts, error) {
+	l, err := lock.Parse(o.Lock)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.LockName, err)
+	}
+	o.Progress("reading the pinned inputs")
+	in, err := readInputs(ctx, o.Resolver, l)
+	if err != nil {
+		return nil, err
+	}
+	o.Progress("compiling the init with go " + l.Go)
+	init, err := gobuild.Build(ctx, gobuild.Options{
+		SourceDir: o.Source,
+		Package:   o.Init,
+		GoVersion: l.Go,
+		Offline:   o.Resolver.Offline,
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.Progress("packing the initrd")
+	release, ramdisk, err := packInitrd(in, init)
+	if err != nil {
+		return nil, err
+	}
+	o.Progress("assembling the unified kernel image and the disk")
+	a := newArtifacts()
+	a.add("vmlinuz", in.kernel)
+	a.add("safebox-init", init)
+	a.add("initrd.cpio.zst", ramdisk)
+	a.add("cmdline", []byte(cmdline.Vtpm()))
+	for _, f := range in.firmware {
+		a.add(f.Name, f.Data)
+	}
+	if err := assemble(a, in, release, ramdisk); err != nil {
+		return nil, err
+	}
+	o.Progress("predicting the measurements")
+	return a, describe(a, o.Lock, l, in)
+}
+
+// packInitrd gives the kernel's release name and the compressed initramfs.
+func packInitrd(in *inputs, init []byte) (release string, ramdisk []byte, err error) {
+	release, err = kernel.Release(in.kernel)
+	if err != nil {
+		return "", nil, err
+	}
+	modules, err := initrd.LoadOrder(release, layout.Modules(), in.modules)
+	if err != nil {
+		return "", nil, err
+	}
+	archive, err := initrd.Archive(init, modules)
+	if err != nil {
+		return "", nil, err
+	}
+	ramdisk, err = initrd.Compress(archive)
+	return release, ramdisk, err
+}
+
+// assemble adds the UKI and the disk that holds it. The order of the sections
+// in the file is ukify's; PCR 11 has an order of its own.
+func assemble(a *Artifacts, in *inputs, release string, ramdisk []byte) error {
+	unified, err := uki.Assemble(in.stub, []uki.Section{
+		{Name: ".cmdline", Data: []byte(cmdline.Vtpm())},
+		{Name: ".uname", Data: []byte(release)},
+		{Name: ".linux", Data: in.kernel},
+		{Name: ".initrd", Data: ramdisk},
+	})
+	if err != nil {
+		return err
+	}
+	raw, err := Disk(unified)
+	if err != nil {
+		return err
+	}
+	a.add(UKI, unified)
+	a.add(RawDisk, raw)
+	return nil
+}
+
+// diskSeed fixes every GUID and serial number of the disk.
+const diskSeed = "safebox/disk/v1"
+
+// Disk gives the disk image whose one partition boots the UKI, with further
+// files on it, none in a release.
+func Disk(unified []byte, more ...disk.File) ([]byte, error) {
+	im, err := disk.Assemble(append([]disk.File{{Path: disk.Boot, Data: unified}}, more...), diskSeed)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	out.Grow(int(im.Size()))
+	if _, err := im.WriteTo(&out); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func hexSHA256(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
