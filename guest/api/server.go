@@ -27,6 +27,8 @@ func Serve(l net.Listener, h http.Handler) error {
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      answerTimeout,
 		MaxHeaderBytes:    maxHeader,
+		// "OPTIONS *" is answered as everything else is.
+		DisableGeneralOptionsHandler: true,
 		// What clients do wrong is not worth a line, and lines from here would
 		// mix with those of PID 1.
 		ErrorLog: log.New(io.Discard, "", 0),

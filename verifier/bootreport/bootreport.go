@@ -81,7 +81,14 @@ func (r *Report) Encode() ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("encoding boot report: %w", err)
 	}
-	return json.Marshal(r)
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encoding boot report: %w", err)
+	}
+	if len(b) > MaxSize {
+		return nil, fmt.Errorf("encoding boot report: %d bytes, want at most %d", len(b), MaxSize)
+	}
+	return b, nil
 }
 
 // Decode parses a report strictly: unknown fields, trailing bytes and

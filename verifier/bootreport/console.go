@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Prefix starts every line that PID 1 writes to the console.
@@ -35,7 +36,7 @@ type Line struct {
 }
 
 // String gives the line without its newline. Control characters in Detail
-// come out as spaces, so that a line stays a line.
+// come out as spaces, so that a line stays a line and moves no cursor.
 func (l Line) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s[%11.6f] %s", Prefix, l.At.Seconds(), l.Outcome)
@@ -56,7 +57,7 @@ func (l Line) String() string {
 
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
@@ -64,10 +65,12 @@ func printable(s string) string {
 }
 
 // ParseLine reads a console line; ok is false for lines of anybody else (the
-// firmware, the kernel) and for malformed ones.
+// firmware, the kernel) and for malformed ones. It takes no line with control
+// characters or broken UTF-8, which String never writes: a console is the
+// other side's, and what is parsed from it ends up on somebody's terminal.
 func ParseLine(s string) (l Line, ok bool) {
 	s, ok = strings.CutPrefix(strings.TrimRight(s, "\r\n"), Prefix+"[")
-	if !ok || len(s) > MaxText {
+	if !ok || len(s) > MaxText || s != printable(s) {
 		return Line{}, false
 	}
 	at, rest, ok := strings.Cut(s, "] ")
