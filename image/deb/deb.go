@@ -210,7 +210,7 @@ func (m member) unpack(stem string, dictionary int64) (io.Reader, error) {
 	in := m.reader()
 	switch c {
 	case xz:
-		return newXZReader(in, dictionary), nil
+		return NewXZReader(in, dictionary), nil
 	case gz:
 		// One gzip member and nothing behind it, or concatenated ones: the
 		// reader of the standard library checks both.

@@ -76,7 +76,7 @@ func FuzzXZ(f *testing.F) {
 		f.Add(load(f, name))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := io.Copy(io.Discard, io.LimitReader(newXZReader(bytes.NewReader(b), 1<<20), 4<<20)); err != nil {
+		if _, err := io.Copy(io.Discard, io.LimitReader(NewXZReader(bytes.NewReader(b), 1<<20), 4<<20)); err != nil {
 			return
 		}
 	})
