@@ -68,11 +68,11 @@ func TestRealReports(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	good := string(read(t, "honest.json"))
-	change := func(old, new string) string {
+	change := func(old, changed string) string {
 		if !strings.Contains(good, old) {
 			t.Fatalf("report has no %s", old)
 		}
-		return strings.Replace(good, old, new, 1)
+		return strings.Replace(good, old, changed, 1)
 	}
 	steps := strings.Repeat(`{"name":"x","start_us":0,"duration_us":0,"detail":""},`, MaxSteps+1)
 	refusals := strings.Repeat(`{"id":"x","detail":""},`, MaxRefusals+1)

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Platform names, as specs/protocol.md 2 spells them.
+// PlatformVTPM names the TPM machine as specs/protocol.md 2 does.
 const PlatformVTPM = "vtpm"
 
 // maxSize is COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h).
