@@ -29,7 +29,7 @@ rm -r small
 # Single .xz streams that dpkg-deb does not write: several blocks, and what the
 # reader refuses.
 seq 1 2000 > numbers
-xz -kc --block-size=4096 --check=sha256 numbers > blocks.xz
+xz -kc --block-size=4096 --check=sha256 --lzma2=preset=6,dict=64KiB numbers > blocks.xz
 xz -kc --check=crc32 --lzma2=preset=6,dict=128MiB numbers > dictionary-128m.xz
 xz -kc --x86 --lzma2=preset=6 numbers > filter-x86.xz
 xz -kc --check=none numbers > check-none.xz
