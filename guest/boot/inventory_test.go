@@ -56,13 +56,16 @@ func TestInventoryAsBuilt(t *testing.T) {
 	}
 }
 
-func TestInventoryRefuses(t *testing.T) {
+// treeChange is one way to tamper with the initramfs.
+type treeChange struct {
+	name   string
+	change func(fstest.MapFS)
+	want   []string // refusal IDs in order
+}
+
+func treeChanges() []treeChange {
 	file := &fstest.MapFile{Mode: 0o644}
-	tests := []struct {
-		name   string
-		change func(fstest.MapFS)
-		want   []string // IDs in order
-	}{
+	return []treeChange{
 		{"file", func(m fstest.MapFS) { m["evil"] = file }, []string{"initramfs-entry"}},
 		{"file in a mount point", func(m fstest.MapFS) { m["proc/cmdline"] = file }, []string{"initramfs-entry"}},
 		{"file under /dev", func(m fstest.MapFS) { m["dev/shm/x"] = file }, []string{"initramfs-entry"}},
@@ -98,7 +101,10 @@ func TestInventoryRefuses(t *testing.T) {
 			delete(m, "sys")
 		}, []string{"credentials", "extensions", "initramfs-entry", "initramfs-missing"}},
 	}
-	for _, tt := range tests {
+}
+
+func TestInventoryRefuses(t *testing.T) {
+	for _, tt := range treeChanges() {
 		t.Run(tt.name, func(t *testing.T) {
 			tree := appliance()
 			tt.change(tree)
