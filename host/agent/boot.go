@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"time"
 
@@ -87,7 +86,8 @@ func (g *guest) watch(ctx context.Context, deadline time.Time) (reason string, e
 	defer timeout.Stop()
 	healthy := make(chan struct{})
 	served := make(chan error, 1)
-	var server *http.Server
+	server := g.relay.Server()
+	defer func() { err = errors.Join(err, server.Close()) }()
 	for {
 		select {
 		case line := <-g.lines:
@@ -100,8 +100,6 @@ func (g *guest) watch(ctx context.Context, deadline time.Time) (reason string, e
 			if err := g.announce(); err != nil {
 				return ByFailure, err
 			}
-			server = g.relay.Server()
-			defer server.Close() //nolint:errcheck // at the end; its listener is closed by Launch again
 			go func() { served <- server.Serve(g.listener) }()
 		case err := <-served:
 			return ByFailure, fmt.Errorf("relaying the guest's API: %w", err)

@@ -31,7 +31,7 @@ func copyWhole(dst, src string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { err = errors.Join(err, in.Close()) }()
 	fi, err := in.Stat()
 	if err != nil {
 		return err

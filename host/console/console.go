@@ -32,15 +32,22 @@ func NewLog(w io.Writer) *Log { return &Log{w: w, left: MaxLog} }
 
 // Write takes all of p.
 func (l *Log) Write(p []byte) (int, error) {
-	if l.err != nil || l.left == 0 {
+	if l.left == 0 {
 		return len(p), nil
 	}
 	part := p[:min(len(p), l.left)]
 	l.left -= len(part)
-	if _, l.err = l.w.Write(part); l.err == nil && l.left == 0 {
-		_, l.err = fmt.Fprintf(l.w, "\nsafebox-host: log full after %d bytes, the rest is dropped\n", MaxLog)
+	l.write(part)
+	if l.left == 0 {
+		l.write(fmt.Appendf(nil, "\nsafebox-host: log full after %d bytes, the rest is dropped\n", MaxLog))
 	}
 	return len(p), nil
+}
+
+func (l *Log) write(p []byte) {
+	if l.err == nil {
+		_, l.err = l.w.Write(p)
+	}
 }
 
 // Err is the error that stopped the log, if one did.

@@ -171,7 +171,7 @@ func TestCheckID(t *testing.T) {
 			t.Errorf("%q accepted", id)
 		}
 	}
-	if NewID() == NewID() {
+	if a, b := NewID(), NewID(); a == b {
 		t.Error("two random names are equal")
 	}
 }

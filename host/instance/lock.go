@@ -40,7 +40,7 @@ func flock(f *os.File, how int) error {
 }
 
 // held tells whether somebody holds the lock of path.
-func held(path string) (bool, error) {
+func held(path string) (alive bool, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -48,7 +48,7 @@ func held(path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	err = flock(f, unix.LOCK_SH|unix.LOCK_NB)
 	if errors.Is(err, errHeld) {
 		return true, nil

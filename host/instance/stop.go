@@ -49,7 +49,7 @@ func (s *Store) Stop(ctx context.Context, id string) error {
 // terminate sends SIGTERM to the agent and to nobody else. The descriptor pins
 // one process; since the agent holds its lock afterwards, it was alive all the
 // time, and the number could not have meant another process.
-func (s *Store) terminate(i *Info) error {
+func (s *Store) terminate(i *Info) (err error) {
 	space, err := pidSpace()
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (s *Store) terminate(i *Info) error {
 		return fmt.Errorf("opening process %d: %w", i.PID, err)
 	}
 	process := os.NewFile(uintptr(fd), "pidfd")
-	defer process.Close()
+	defer func() { err = errors.Join(err, process.Close()) }()
 	alive, err := held(filepath.Join(s.Path(i.ID), lockName))
 	if err != nil || !alive {
 		return err
@@ -78,7 +78,7 @@ func (s *Store) terminate(i *Info) error {
 
 // Console copies the instance's console log to w; with follow it goes on until
 // the instance or ctx ends.
-func (s *Store) Console(ctx context.Context, id string, w io.Writer, follow bool) error {
+func (s *Store) Console(ctx context.Context, id string, w io.Writer, follow bool) (err error) {
 	if _, err := s.Find(id); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (s *Store) Console(ctx context.Context, id string, w io.Writer, follow bool
 	if err != nil {
 		return fmt.Errorf("reading console of %q: %w", id, err)
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	for {
 		// Asked before the copy: what is written up to the end is copied.
 		alive, err := held(filepath.Join(s.Path(id), lockName))

@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -37,7 +35,7 @@ func get(t *testing.T, url string) (int, http.Header, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer closeIt(t, resp.Body)
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -52,9 +50,9 @@ func TestRelayPassesAnswers(t *testing.T) {
 		w.Header().Set("Set-Cookie", "a=b")
 		switch r.URL.Path {
 		case bootreport.HealthPath:
-			fmt.Fprint(w, "{\"ok\":true}", r.URL.RawQuery, r.Header.Get("Cookie"))
+			send(t, w, `{"ok":true}`+r.URL.RawQuery+r.Header.Get("Cookie"))
 		case bootreport.ReportPath:
-			fmt.Fprint(w, big)
+			send(t, w, big)
 		}
 	})
 	for path, want := range map[string]string{
@@ -83,7 +81,7 @@ func TestRelayKnowsItsPathsOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer closeIt(t, resp.Body)
 	if resp.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST: got %d", resp.StatusCode)
 	}
@@ -97,7 +95,7 @@ func TestRelayBoundsTheGuest(t *testing.T) {
 		want   string
 	}{
 		{"long health", func(w http.ResponseWriter, _ *http.Request) {
-			w.Write(bytes.Repeat([]byte("x"), maxHealth+1))
+			send(t, w, strings.Repeat("x", maxHealth+1))
 		}, 502, "longer than 4096 bytes"},
 		{"endless", func(w http.ResponseWriter, _ *http.Request) {
 			for {
@@ -116,11 +114,11 @@ func TestRelayBoundsTheGuest(t *testing.T) {
 		}, 502, "status 302"},
 		{"less than promised", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
-			w.Write([]byte("x"))
+			send(t, w, "x")
 		}, 502, "EOF"},
 		{"its own failure", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(503)
-			w.Write([]byte(`{"error":"not yet"}`))
+			send(t, w, `{"error":"not yet"}`)
 		}, 503, "not yet"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -165,7 +163,7 @@ func TestRelayBoundsRequests(t *testing.T) {
 				done <- 0
 				return
 			}
-			resp.Body.Close()
+			closeIt(t, resp.Body)
 			done <- resp.StatusCode
 		}()
 	}
@@ -210,5 +208,19 @@ func TestServerHasLimits(t *testing.T) {
 		if d <= 0 || d > time.Minute {
 			t.Errorf("%s time: %v", name, d)
 		}
+	}
+}
+
+func send(t *testing.T, w io.Writer, s string) {
+	t.Helper()
+	if _, err := io.WriteString(w, s); err != nil {
+		t.Error(err)
+	}
+}
+
+func closeIt(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -46,7 +46,7 @@ func probeFirmware() []byte {
 // Probe runs a guest of a few instructions under the accelerator. That
 // /dev/kvm opens says little: in nested machines guests can still fail at
 // their first step.
-func Probe(ctx context.Context, p *Parent, t Tools, a Accel) error {
+func Probe(ctx context.Context, p *Parent, t Tools, a Accel) (err error) {
 	accel, err := accelArgs(a)
 	if err != nil {
 		return fmt.Errorf("probing: %w", err)
@@ -55,7 +55,7 @@ func Probe(ctx context.Context, p *Parent, t Tools, a Accel) error {
 	if err != nil {
 		return fmt.Errorf("probing %s: %w", a, err)
 	}
-	defer firmware.Close()
+	defer func() { err = errors.Join(err, firmware.Close()) }()
 	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none"}, sandboxArgs()...)
 	args = append(args, accel...)
 	args = append(args,

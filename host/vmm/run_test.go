@@ -317,7 +317,7 @@ func boot(t *testing.T, m vmm.Machine, console io.Writer) (*vmm.VM, *vmm.TPM) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer control.Close()
+	defer closeIt(t, control)
 	vm, err := vmm.Start(p, tools, m, control, console)
 	if err != nil {
 		t.Fatal(err)
@@ -378,7 +378,7 @@ func TestForwardedPortTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer closeIt(t, l)
 	m := machine(t, "", vmmtest.Hang, vmm.ESP)
 	m.Port = l.Addr().(*net.TCPAddr).Port
 	vm, _ := boot(t, m, io.Discard)
@@ -537,6 +537,13 @@ func freePort(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer closeIt(t, l)
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+func closeIt(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"safebox/host/hint"
 )
@@ -17,6 +18,9 @@ import (
 // fields into the kernel they serve before the firmware measures it, so that
 // its PCRs depend on sizes and can't be predicted (specs/image.md section 2.8).
 const MinQEMU = 10
+
+// versionTime bounds the question for the version.
+const versionTime = 10 * time.Second
 
 // Tools are the programs that a launch runs, as absolute paths.
 type Tools struct {
@@ -50,6 +54,8 @@ func FindTools() (Tools, error) {
 
 // CheckQEMU refuses a QEMU older than MinQEMU.
 func (t Tools) CheckQEMU(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, versionTime)
+	defer cancel()
 	out, err := exec.CommandContext(ctx, t.QEMU, "--version").Output()
 	if err != nil {
 		return fmt.Errorf("asking %s for its version: %w", t.QEMU, err)
