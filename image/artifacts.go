@@ -55,15 +55,15 @@ func (a *Artifacts) File(name string) []byte {
 func (a *Artifacts) list() []release.Artifact {
 	out := make([]release.Artifact, 0, len(a.files))
 	for _, f := range a.files {
-		sum := sha512.Sum384(f.Data)
-		out = append(out, release.Artifact{
-			Name:   f.Name,
-			Size:   int64(len(f.Data)),
-			SHA256: hexSHA256(f.Data),
-			SHA384: hex.EncodeToString(sum[:]),
-		})
+		out = append(out, Describe(f.Name, f.Data))
 	}
 	return out
+}
+
+// Describe is a file as release.json has it.
+func Describe(name string, data []byte) release.Artifact {
+	sum := sha512.Sum384(data)
+	return release.Artifact{Name: name, Size: int64(len(data)), SHA256: hexSHA256(data), SHA384: hex.EncodeToString(sum[:])}
 }
 
 // Write puts the release into the folder at path, whole or not at all.

@@ -7,10 +7,8 @@ import (
 
 	"safebox/host/vmm"
 	"safebox/image"
-	"safebox/image/disk"
-	"safebox/image/uki"
+	"safebox/image/hostile"
 	"safebox/measure/eventlog"
-	"safebox/measure/pe"
 	"safebox/measure/tpm"
 	"safebox/verifier/bootreport"
 )
@@ -205,47 +203,27 @@ func compareMoved(t *testing.T, a attack, r *bootreport.Report) {
 	}
 }
 
-// plantCredential puts a file beside the UKI, where systemd-stub takes
-// credentials from (systemd-stub(7), "Companion Files").
 func plantCredential(t *testing.T, b *built, dir string) machine {
 	t.Helper()
-	return withDisk(t, b, dir, b.artifacts.File(image.UKI),
-		disk.File{Path: disk.Boot + ".extra.d/evil.cred", Data: []byte("evil")})
+	raw, err := hostile.Credential(b.artifacts.File(image.UKI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return withDisk(t, b, dir, raw)
 }
 
-// addInitrdEntry appends an archive with one more file to the initrd, as the
-// kernel allows, and assembles a new UKI around it.
 func addInitrdEntry(t *testing.T, b *built, dir string) machine {
 	t.Helper()
-	f, err := pe.Decode(b.artifacts.File(image.UKI))
+	raw, err := hostile.InitrdEntry(stub(t), b.artifacts.File(image.UKI))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sections []uki.Section
-	for _, name := range []string{".cmdline", ".uname", ".linux", ".initrd"} {
-		data, ok := f.Section(name)
-		if !ok {
-			t.Fatalf("the UKI has no section %s", name)
-		}
-		if name == ".initrd" {
-			data = append(padded(data), padded(evilArchive(t))...)
-		}
-		sections = append(sections, uki.Section{Name: name, Data: data})
-	}
-	unified, err := uki.Assemble(stub(t), sections)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return withDisk(t, b, dir, unified)
+	return withDisk(t, b, dir, raw)
 }
 
 // withDisk is the release with another disk.
-func withDisk(t *testing.T, b *built, dir string, unified []byte, more ...disk.File) machine {
+func withDisk(t *testing.T, b *built, dir string, raw []byte) machine {
 	t.Helper()
-	raw, err := image.Disk(unified, more...)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range []string{"OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"} {
 		writeFirmware(t, dir, name, b.artifacts.File("firmware/"+name))
 	}

@@ -1,38 +1,13 @@
 package e2e
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/u-root/u-root/pkg/cpio"
-
 	"safebox/image/deb"
 	"safebox/image/lock"
 )
-
-// evilArchive is a newc archive with one file that no release holds.
-func evilArchive(t *testing.T) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := cpio.Newc.Writer(&b)
-	if err := w.WriteRecord(cpio.MakeReproducible(cpio.StaticFile("evil", "evil", 0o755))); err != nil {
-		t.Fatal(err)
-	}
-	if err := cpio.WriteTrailer(w); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-// padded fills up to four bytes: between archives the kernel skips zeros.
-func padded(b []byte) []byte {
-	for len(b)%4 != 0 {
-		b = append(b, 0)
-	}
-	return b
-}
 
 func writeFirmware(t *testing.T, dir, name string, b []byte) {
 	t.Helper()

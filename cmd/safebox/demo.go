@@ -1,5 +1,234 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
 
-func demoCommand() *cobra.Command { return &cobra.Command{Use: "demo", Hidden: true} }
+	"github.com/spf13/cobra"
+
+	"safebox/cmd/internal/cli"
+	"safebox/image"
+	"safebox/image/compare"
+	"safebox/image/lock"
+	"safebox/verifier/release"
+)
+
+// demo is the story on one machine: build, predict, boot, compare, tamper.
+type demo struct {
+	buildFlags
+	accel string
+
+	ctx      context.Context
+	command  *cobra.Command
+	w        *lines
+	started  time.Time
+	host     string // path of safebox-host
+	built    *image.Artifacts
+
+	mu       sync.Mutex // guards findings: machines run side by side
+	findings []string   // for the summary
+}
+
+func demoCommand() *cobra.Command {
+	d := &demo{}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the whole story on this machine",
+		Long: `Builds an appliance twice, predicts what a TPM will report, boots it with a
+software TPM from its disk and by -kernel, compares the TPM's registers with
+the prediction, and then lets a hostile host tamper with it. Needs QEMU 10 and
+swtpm (ci/setup installs them) and safebox-host beside this program.`,
+		Args: cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return d.run(c) },
+	}
+	d.inputFlags.add(c)
+	c.Flags().StringVar(&d.out, "out", filepath.Join("out", "demo"), "folder for the demo's files")
+	c.Flags().StringVar(&d.accel, "accel", "auto", "accelerator of the machines: kvm, tcg or auto")
+	return c
+}
+
+// step is one chapter of the story.
+type step struct {
+	title string
+	tell  func() error
+}
+
+func (d *demo) run(c *cobra.Command) error {
+	d.ctx, d.command, d.started = c.Context(), c, time.Now()
+	d.w = &lines{w: c.OutOrStdout()}
+	d.platform, d.kernel = "vtpm", "distro"
+	var err error
+	if d.host, err = findHost(); err != nil {
+		return err
+	}
+	for i, s := range []step{
+		{"Build an appliance from pinned inputs", d.build},
+		{"Build it again from another copy of the source, and compare", d.buildAgain},
+		{"Predict what a TPM will report, from the files alone", d.predict},
+		{"Boot it with a software TPM: from its disk, and by -kernel", d.bootHonest},
+		{"Let a hostile host tamper with it", d.bootTampered},
+	} {
+		d.w.printf("\n%d. %s\n", i+1, s.title)
+		began := time.Now()
+		if err := s.tell(); err != nil {
+			return fmt.Errorf("demo: %s: %w", strings.ToLower(s.title), err)
+		}
+		d.w.printf("   (%.1f s)\n", time.Since(began).Seconds())
+	}
+	d.w.printf("\nIn short\n")
+	for _, f := range d.findings {
+		d.w.printf("   %s\n", f)
+	}
+	d.w.printf("   The files are in %s: release/ is the appliance, *.report.json what each machine told,\n", d.out)
+	d.w.printf("   *.console.log each machine's console. Done in %.1f s.\n", time.Since(d.started).Seconds())
+	return d.w.err
+}
+
+func (d *demo) found(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.findings = append(d.findings, fmt.Sprintf(format, args...))
+}
+
+func (d *demo) build() error {
+	a, err := d.buildFlags.build(d.command)
+	if err != nil {
+		return err
+	}
+	if err := a.Write(d.path("release")); err != nil {
+		return err
+	}
+	d.built = a
+	encoded, err := a.Release.Encode()
+	if err != nil {
+		return err
+	}
+	for _, f := range a.Release.Artifacts {
+		d.w.printf("   %s  %9d bytes  %s\n", f.SHA256, f.Size, f.Name)
+	}
+	id := release.Digest(encoded)
+	d.w.printf("   %x  is the release: the digest of release.json, which lists them all\n", id)
+	d.found("built      release %x", id)
+	return nil
+}
+
+// buildAgain builds from a copy of the source in another folder.
+func (d *demo) buildAgain() error {
+	source, err := findSource("")
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "safebox-demo-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := copySource(source, filepath.Join(dir, "source")); err != nil {
+		return err
+	}
+	again := d.buildFlags
+	again.source = filepath.Join(dir, "source")
+	a, err := again.build(d.command)
+	if err != nil {
+		return err
+	}
+	other := filepath.Join(dir, "release")
+	if err := a.Write(other); err != nil {
+		return err
+	}
+	differences, err := compare.Folders(os.DirFS(other), os.DirFS(d.path("release")))
+	if err != nil {
+		return err
+	}
+	for _, difference := range differences {
+		d.w.printf("   %s\n", difference)
+	}
+	if len(differences) > 0 {
+		return errDifferent
+	}
+	d.w.printf("   %d files and release.json: byte for byte the same\n", len(a.Release.Artifacts))
+	d.found("rebuilt    from another folder: every byte the same (make reproduce varies more than the folder)")
+	return nil
+}
+
+// copySource copies the files that git would track: all but hidden folders and
+// build outputs.
+func copySource(from, to string) error {
+	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			if rel != "." && (strings.HasPrefix(e.Name(), ".") || rel == "out" || rel == "bin") {
+				return fs.SkipDir
+			}
+			return os.MkdirAll(filepath.Join(to, rel), 0o700)
+		}
+		if !e.Type().IsRegular() {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), b, 0o600)
+	})
+}
+
+func (d *demo) predict() error {
+	m, ok := d.built.Release.Measurement("vtpm", "esp", "sha256")
+	if !ok {
+		return errors.New("release.json has no measurement of the disk boot")
+	}
+	d.w.printf("   boot from the disk, SHA-256 bank (release.json has the SHA-384 bank and the -kernel boot too)\n")
+	for _, r := range m.Registers {
+		d.w.printf("   %-6s %-13s %s\n", r.Name, r.Rule, r.Value)
+	}
+	d.found("predicted  PCR 0, 2 to 9 and 11 to 15, in two banks, for two ways of booting, from the files alone")
+	return nil
+}
+
+// stub fetches the pinned EFI stub, which the hostile host needs to assemble a
+// UKI of its own.
+func (d *demo) stub() ([]byte, error) {
+	source, err := findSource("")
+	if err != nil {
+		return nil, err
+	}
+	l, err := lock.ReadFile(d.lockPath(source))
+	if err != nil {
+		return nil, err
+	}
+	in, err := l.File(lock.Stub)
+	if err != nil {
+		return nil, err
+	}
+	r, err := d.resolver(d.ctx, io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	return r.File(d.ctx, in.Package, in.File)
+}
+
+func (d *demo) path(name string) string { return filepath.Join(d.out, name) }
+
+// findHost finds safebox-host: beside this program, else in $PATH.
+func findHost() (string, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	return lookBeside(own, "safebox-host")
+}

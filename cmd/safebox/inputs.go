@@ -67,9 +67,7 @@ func (f *inputFlags) resolver(ctx context.Context, stderr io.Writer) (*lock.Reso
 		Progress: newDownloads(stderr).progress,
 	}
 	if !f.offline {
-		if r.Mirrors, err = lock.AptMirrors(ctx); err != nil {
-			return nil, err
-		}
+		r.FindMirrors = lock.AptMirrors
 	}
 	return r, nil
 }
