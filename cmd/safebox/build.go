@@ -102,7 +102,7 @@ func (f *buildFlags) build(c *cobra.Command) (*image.Artifacts, error) {
 		return nil, err
 	}
 	stderr := c.ErrOrStderr()
-	resolver, err := f.resolver(c.Context(), stderr)
+	resolver, err := f.resolver(stderr)
 	if err != nil {
 		return nil, err
 	}

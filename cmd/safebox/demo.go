@@ -26,12 +26,12 @@ type demo struct {
 	buildFlags
 	accel string
 
-	ctx      context.Context
-	command  *cobra.Command
-	w        *lines
-	started  time.Time
-	host     string // path of safebox-host
-	built    *image.Artifacts
+	ctx     context.Context
+	command *cobra.Command
+	w       *lines
+	started time.Time
+	host    string // path of safebox-host
+	built   *image.Artifacts
 
 	mu       sync.Mutex // guards findings: machines run side by side
 	findings []string   // for the summary
@@ -121,7 +121,7 @@ func (d *demo) build() error {
 }
 
 // buildAgain builds from a copy of the source in another folder.
-func (d *demo) buildAgain() error {
+func (d *demo) buildAgain() (err error) {
 	source, err := findSource("")
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (d *demo) buildAgain() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if err := copySource(source, filepath.Join(dir, "source")); err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func (d *demo) stub() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := d.resolver(d.ctx, io.Discard)
+	r, err := d.resolver(io.Discard)
 	if err != nil {
 		return nil, err
 	}

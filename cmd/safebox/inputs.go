@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -47,7 +46,7 @@ func (f *inputFlags) lockPath(source string) string {
 
 // resolver looks in the cache, the --inputs folders, the mirrors that apt
 // uses, and the snapshot archive.
-func (f *inputFlags) resolver(ctx context.Context, stderr io.Writer) (*lock.Resolver, error) {
+func (f *inputFlags) resolver(stderr io.Writer) (*lock.Resolver, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ into one tar; unpacked, that folder serves as --inputs anywhere.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.resolver(c.Context(), c.ErrOrStderr())
+			r, err := f.resolver(c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -72,7 +72,7 @@ be signed by the distribution's archive key. Measurements change with it.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.resolver(c.Context(), c.ErrOrStderr())
+			r, err := f.resolver(c.ErrOrStderr())
 			if err != nil {
 				return err
 			}

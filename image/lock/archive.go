@@ -56,8 +56,12 @@ func (r *Resolver) candidates(ctx context.Context, opt UpdateOptions, wanted fun
 
 // suiteCandidates asks the first mirror that has the suite.
 func (r *Resolver) suiteCandidates(ctx context.Context, suite string, opt UpdateOptions, wanted func(string) bool) ([]deb.Control, error) {
+	servers, err := r.servers(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var tried []string
-	for _, base := range r.servers() {
+	for _, base := range servers {
 		a := archive{r: r, base: base, suite: suite, keyring: opt.Keyring, now: opt.Now}
 		stanzas, err := a.stanzas(ctx, wanted)
 		var gone *unavailableError

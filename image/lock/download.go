@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,12 +23,18 @@ const (
 )
 
 // servers lists the base URLs in the order in which they are asked.
-func (r *Resolver) servers() []string {
-	list := append([]string(nil), r.Mirrors...)
+func (r *Resolver) servers(ctx context.Context) ([]string, error) {
+	if r.FindMirrors != nil {
+		r.find.Do(func() { r.found, r.notFound = r.FindMirrors(ctx) })
+		if r.notFound != nil {
+			return nil, r.notFound
+		}
+	}
+	list := slices.Concat(r.Mirrors, r.found)
 	if r.Snapshot != "" {
 		list = append(list, r.Snapshot)
 	}
-	return list
+	return list, nil
 }
 
 // fromServer downloads a package into the cache. It returns "" when it did,

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"safebox/image/deb"
 )
@@ -20,15 +21,24 @@ import (
 type Resolver struct {
 	CacheDir string   // required
 	Inputs   []string // folders with packages under their file names, or an unpacked archive (Pack)
-	Mirrors  []string // http or https URLs of roots, above "pool" and "dists": AptMirrors
+	Mirrors  []string // http or https URLs of roots, above "pool" and "dists"
 	Snapshot string   // one more such URL, asked last; empty for none
 	Offline  bool     // never open a connection
+
+	// FindMirrors, if set, names more mirrors, asked after Mirrors: AptMirrors.
+	// It is called once and only when a mirror is needed, for apt takes longer
+	// to answer than a build from the cache has left to do.
+	FindMirrors func(context.Context) ([]string, error)
 
 	// Progress, if set, is called while a download goes on, with the bytes so
 	// far and in all (0 if unknown).
 	Progress func(name string, done, total int64)
 
 	transport http.RoundTripper // for tests; nil for the network
+
+	find     sync.Once
+	found    []string // what FindMirrors returned
+	notFound error
 }
 
 func (r *Resolver) cache() (store, error) {
@@ -91,7 +101,11 @@ func (r *Resolver) Package(ctx context.Context, p Package) (string, error) {
 	if r.Offline {
 		return "", missing
 	}
-	for _, base := range r.servers() {
+	servers, err := r.servers(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, base := range servers {
 		reason, err := r.fromServer(ctx, cache, p, base)
 		if err != nil {
 			return "", err
@@ -101,7 +115,7 @@ func (r *Resolver) Package(ctx context.Context, p Package) (string, error) {
 		}
 		missing.Looked = append(missing.Looked, reason)
 	}
-	if len(r.servers()) == 0 {
+	if len(servers) == 0 {
 		missing.Looked = append(missing.Looked, "no mirror, for none is configured")
 	}
 	return "", missing

@@ -221,6 +221,38 @@ func TestMissingEverywhere(t *testing.T) {
 	}
 }
 
+// Mirrors are looked for when one is needed, and then once.
+func TestFindMirrors(t *testing.T) {
+	p, _ := small(t)
+	calls := 0
+	find := func(list []string, err error) func(context.Context) ([]string, error) {
+		return func(context.Context) ([]string, error) {
+			calls++
+			return list, err
+		}
+	}
+	r := Resolver{CacheDir: t.TempDir(), Mirrors: []string{serve(t, http.NotFound)}, FindMirrors: find([]string{mirror(t)}, nil)}
+	absent := p
+	absent.SHA256[0] ^= 1
+	for range 2 {
+		if _, err := r.Package(t.Context(), absent); err == nil {
+			t.Error("a package with another hash was found")
+		}
+	}
+	if _, err := r.Package(t.Context(), p); err != nil || calls != 1 {
+		t.Errorf("got %v after %d calls, want one", err, calls)
+	}
+
+	full := Resolver{CacheDir: r.CacheDir, FindMirrors: find(nil, errors.New("not to be asked"))}
+	if _, err := full.File(t.Context(), p, p.Files[0]); err != nil || calls != 1 {
+		t.Errorf("from the cache: got %v after %d calls", err, calls-1)
+	}
+	empty := Resolver{CacheDir: t.TempDir(), FindMirrors: find(nil, errors.New("apt is broken"))}
+	if _, err := empty.Package(t.Context(), p); err == nil || err.Error() != "apt is broken" {
+		t.Errorf("got %v, want apt is broken", err)
+	}
+}
+
 func TestOfflineNeverDials(t *testing.T) {
 	p, _ := small(t)
 	r := Resolver{CacheDir: t.TempDir(), Inputs: []string{t.TempDir()}, Mirrors: []string{"http://mirror.example"}, Snapshot: "http://snapshot.example", Offline: true, transport: noNetwork{t}}
