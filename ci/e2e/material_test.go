@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -63,12 +64,11 @@ func packaged(t *testing.T, name, file string) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := os.Open(path)
+		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
-		d, err := deb.Open(f, p.Size, deb.DefaultLimits())
+		d, err := deb.Open(bytes.NewReader(b), p.Size, deb.DefaultLimits())
 		if err != nil {
 			t.Fatal(err)
 		}

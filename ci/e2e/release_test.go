@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -150,16 +151,8 @@ func predictions(t *testing.T, b *built, boot vmm.Boot) []*tpm.Prediction {
 	t.Helper()
 	in := tpm.Input{Boot: tpm.Kernel, UKI: b.artifacts.File(image.UKI), Firmware: b.artifacts.File(image.FirmwareCode)}
 	if boot == vmm.ESP {
-		f, err := os.Open(filepath.Join(b.folder, image.RawDisk))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		st, err := f.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		in = tpm.Input{Boot: tpm.ESP, Disk: f, DiskSize: st.Size(), Firmware: in.Firmware}
+		disk := b.artifacts.File(image.RawDisk)
+		in = tpm.Input{Boot: tpm.ESP, Disk: bytes.NewReader(disk), DiskSize: int64(len(disk)), Firmware: in.Firmware}
 	}
 	var list []*tpm.Prediction
 	for _, bank := range []tpm.Bank{tpm.SHA256, tpm.SHA384} {

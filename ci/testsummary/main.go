@@ -27,6 +27,7 @@ type event struct {
 
 type summary struct {
 	out                     io.Writer
+	err                     error               // of the first write that failed
 	output                  map[string][]string // by package and test, until its verdict
 	passed, failed, skipped int
 	packages                int
@@ -39,20 +40,26 @@ func run(in io.Reader, out io.Writer) int {
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			fmt.Fprintln(out, lines.Text()) // not an event: say it as it is
+			s.printf("%s\n", lines.Text()) // not an event: say it as it is
 			continue
 		}
 		s.add(e)
 	}
 	if err := lines.Err(); err != nil {
-		fmt.Fprintf(out, "reading test events: %v\n", err)
+		s.printf("reading test events: %v\n", err)
 		s.failed++
 	}
-	fmt.Fprintf(out, "%d packages\n%d passed, %d failed, %d skipped\n", s.packages, s.passed, s.failed, s.skipped)
-	if s.failed > 0 || s.skipped > 0 || s.passed == 0 {
+	s.printf("%d packages\n%d passed, %d failed, %d skipped\n", s.packages, s.passed, s.failed, s.skipped)
+	if s.err != nil || s.failed > 0 || s.skipped > 0 || s.passed == 0 {
 		return 1
 	}
 	return 0
+}
+
+func (s *summary) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(s.out, format, args...); err != nil && s.err == nil {
+		s.err = err
+	}
 }
 
 func (s *summary) add(e event) {
@@ -61,10 +68,10 @@ func (s *summary) add(e event) {
 	case "output":
 		s.output[key] = append(s.output[key], e.Output)
 		if _, line, ok := strings.Cut(e.Output, "boot: "); ok && e.Test != "" {
-			fmt.Fprintf(s.out, "boot: %s", line)
+			s.printf("boot: %s", line)
 		}
 	case "build-output":
-		fmt.Fprint(s.out, e.Output)
+		s.printf("%s", e.Output)
 	case "pass":
 		s.end(e, "ok", &s.passed, false)
 	case "fail":
@@ -82,7 +89,7 @@ func (s *summary) end(e event, verdict string, count *int, show bool) {
 	defer delete(s.output, key)
 	if show {
 		for _, line := range s.output[key] {
-			fmt.Fprint(s.out, line)
+			s.printf("%s", line)
 		}
 	}
 	if e.Test != "" {
@@ -93,5 +100,5 @@ func (s *summary) end(e event, verdict string, count *int, show bool) {
 		s.failed++ // a package may fail to build, without any test
 	}
 	s.packages++
-	fmt.Fprintf(s.out, "%-4s %s %.1fs\n", verdict, e.Package, e.Elapsed)
+	s.printf("%-4s %s %.1fs\n", verdict, e.Package, e.Elapsed)
 }

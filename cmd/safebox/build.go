@@ -70,7 +70,7 @@ func (f *buildFlags) run(c *cobra.Command) error {
 	if err := a.Write(f.out); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "safebox: %s written in %.1f s\n", f.out, time.Since(started).Seconds())
+	cli.Say(c.ErrOrStderr(), "%s written in %.1f s", f.out, time.Since(started).Seconds())
 	return printRelease(c.OutOrStdout(), a.Release, f.json)
 }
 
@@ -112,7 +112,7 @@ func (f *buildFlags) build(c *cobra.Command) (*image.Artifacts, error) {
 		Resolver: resolver,
 		Source:   source,
 		Init:     image.InitPackage,
-		Progress: func(step string) { fmt.Fprintf(stderr, "safebox: %s\n", step) },
+		Progress: func(step string) { cli.Say(stderr, "%s", step) },
 	})
 	var unreadable *lock.ParseError
 	if errors.As(err, &unreadable) {

@@ -204,9 +204,8 @@ func (d *demo) fetchReport(ctx context.Context, name, url string) (*bootreport.R
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	defer answer.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(answer.Body, bootreport.MaxSize+1))
-	if err != nil {
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
 		return nil, fmt.Errorf("%s: reading the boot report: %w", name, err)
 	}
 	report, err := bootreport.Decode(b)

@@ -38,7 +38,9 @@ Exit code 0: equal; 1: different; 2: not readable.`,
 				}
 			} else {
 				for _, d := range list {
-					fmt.Fprintln(c.OutOrStdout(), d)
+					if _, err := fmt.Fprintln(c.OutOrStdout(), d); err != nil {
+						return err
+					}
 				}
 			}
 			if len(list) > 0 {

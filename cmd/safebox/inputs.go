@@ -102,13 +102,13 @@ func (d *downloads) progress(name string, done, total int64) {
 				progressbar.OptionSetWriter(d.w), progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(),
 				progressbar.OptionSetDescription("fetching "+name))
 		} else {
-			fmt.Fprintf(d.w, "safebox: fetching %s (%d bytes)\n", name, total)
+			cli.Say(d.w, "fetching %s (%d bytes)", name, total)
 		}
 	}
 	if d.tty && d.bar.Set64(done) != nil {
 		d.tty = false // a bar that can't be drawn is no reason to stop a download
 	}
 	if !d.tty && done == total {
-		fmt.Fprintf(d.w, "safebox: fetched %s\n", name)
+		cli.Say(d.w, "fetched %s", name)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,13 +44,18 @@ into one tar; unpacked, that folder serves as --inputs anywhere.`,
 			if err := r.Fetch(c.Context(), l); err != nil {
 				return err
 			}
+			if archive != "" {
+				err := output.File(archive, func(w io.Writer) error { return r.Pack(c.Context(), l, w) })
+				if err != nil {
+					return err
+				}
+			}
+			var result strings.Builder
 			for _, p := range l.Packages {
-				fmt.Fprintf(c.OutOrStdout(), "%s %s\n", p.SHA256, p)
+				fmt.Fprintf(&result, "%s %s\n", p.SHA256, p)
 			}
-			if archive == "" {
-				return nil
-			}
-			return output.File(archive, func(w io.Writer) error { return r.Pack(c.Context(), l, w) })
+			_, err = io.WriteString(c.OutOrStdout(), result.String())
+			return err
 		},
 	}
 	f.add(c)
@@ -80,17 +86,19 @@ be signed by the distribution's archive key. Measurements change with it.`,
 			if err != nil {
 				return err
 			}
+			if err := output.File(path, whole(next.Encode())); err != nil {
+				return err
+			}
+			var result strings.Builder
 			for i, p := range next.Packages {
 				if was := old.Packages[i]; was.SHA256 != p.SHA256 {
-					fmt.Fprintf(c.OutOrStdout(), "%s -> %s\n", was, p)
+					fmt.Fprintf(&result, "%s -> %s\n", was, p)
 				} else {
-					fmt.Fprintf(c.OutOrStdout(), "%s unchanged\n", p)
+					fmt.Fprintf(&result, "%s unchanged\n", p)
 				}
 			}
-			return output.File(path, func(w io.Writer) error {
-				_, err := w.Write(next.Encode())
-				return err
-			})
+			_, err = io.WriteString(c.OutOrStdout(), result.String())
+			return err
 		},
 	}
 	f.add(c)

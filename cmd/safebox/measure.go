@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,22 +66,30 @@ func (f *tpmFlags) run(stdout, stderr io.Writer) error {
 		return cli.Usage(err, "")
 	}
 	if p.PCRs[0].Rule == tpm.Missing {
-		fmt.Fprintln(stderr, "safebox: hint: pcr0 needs --firmware FILE")
+		cli.Say(stderr, "hint: pcr0 needs --firmware FILE")
 	}
 	if f.json {
 		return writeJSON(stdout, predictionJSON(p))
 	}
+	_, err = io.WriteString(stdout, f.text(p))
+	return err
+}
+
+// text gives a line for each register that has a value, with --trace its
+// events below it.
+func (f *tpmFlags) text(p *tpm.Prediction) string {
+	var b strings.Builder
 	for i, r := range p.PCRs {
 		if r.Value != nil {
-			fmt.Fprintf(stdout, "pcr%d %v\n", i, r.Value)
+			fmt.Fprintf(&b, "pcr%d %v\n", i, r.Value)
 		}
 		for _, e := range r.Events {
 			if f.trace {
-				fmt.Fprintf(stdout, "  %v %v %s\n", e.Digest, e.Type, e.Description)
+				fmt.Fprintf(&b, "  %v %v %s\n", e.Digest, e.Type, e.Description)
 			}
 		}
 	}
-	return nil
+	return b.String()
 }
 
 // input reads the files and refuses what does not go together.

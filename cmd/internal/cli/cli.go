@@ -60,9 +60,17 @@ func Run(root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.
 	return report(stderr, root.Name(), err)
 }
 
+// Say writes a line for people to standard error. When that fails there is
+// nobody left to tell.
+func Say(stderr io.Writer, format string, args ...any) {
+	if _, err := fmt.Fprintf(stderr, "safebox: "+format+"\n", args...); err != nil {
+		return
+	}
+}
+
 func report(stderr io.Writer, name string, err error) int {
 	// One line: an error that joins several shows them one after the other.
-	fmt.Fprintf(stderr, "safebox: error: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	Say(stderr, "error: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	var e *Error
 	var h hinter
 	code := ExitNo
@@ -79,7 +87,7 @@ func report(stderr io.Writer, name string, err error) int {
 		code, hint = ExitUsage, fmt.Sprintf("see %s --help", name)
 	}
 	if hint != "" {
-		fmt.Fprintf(stderr, "safebox: hint: %s\n", hint)
+		Say(stderr, "hint: %s", hint)
 	}
 	return code
 }
