@@ -3,6 +3,9 @@ package image
 import (
 	"bytes"
 	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"safebox/guest/boot/cmdline"
 	"safebox/image/lock"
@@ -40,27 +43,37 @@ func describe(a *Artifacts, lockFile []byte, l *lock.Lock, in *inputs) error {
 	return nil
 }
 
-// measure predicts every boot in every bank.
+// measure predicts every boot in every bank, the boots at the same time.
 func measure(a *Artifacts) ([]release.Measurement, error) {
 	disk := a.File(RawDisk)
-	var list []release.Measurement
-	for _, boot := range []tpm.Boot{tpm.ESP, tpm.Kernel} {
-		in := tpm.Input{Boot: boot, Firmware: a.File(FirmwareCode)}
-		if boot == tpm.ESP {
-			in.Disk, in.DiskSize = bytes.NewReader(disk), int64(len(disk))
-		} else {
-			in.UKI = a.File(UKI)
-		}
-		for _, bank := range []tpm.Bank{tpm.SHA256, tpm.SHA384} {
-			p, err := tpm.Predict(in, bank)
-			if err != nil {
-				return nil, fmt.Errorf("boot %v: %w", boot, err)
-			}
-			m, err := Measurement(p, boot)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, m)
+	inputs := []tpm.Input{
+		{Boot: tpm.ESP, Firmware: a.File(FirmwareCode), Disk: bytes.NewReader(disk), DiskSize: int64(len(disk))},
+		{Boot: tpm.Kernel, Firmware: a.File(FirmwareCode), UKI: a.File(UKI)},
+	}
+	lists := make([][]release.Measurement, len(inputs))
+	var group errgroup.Group
+	for i, in := range inputs {
+		group.Go(func() (err error) {
+			lists[i], err = measureBoot(in)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(lists...), nil
+}
+
+// measureBoot predicts one boot in every bank.
+func measureBoot(in tpm.Input) ([]release.Measurement, error) {
+	predictions, err := tpm.PredictBanks(in, tpm.SHA256, tpm.SHA384)
+	if err != nil {
+		return nil, fmt.Errorf("boot %v: %w", in.Boot, err)
+	}
+	list := make([]release.Measurement, len(predictions))
+	for i, p := range predictions {
+		if list[i], err = Measurement(p, in.Boot); err != nil {
+			return nil, err
 		}
 	}
 	return list, nil

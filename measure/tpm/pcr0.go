@@ -40,27 +40,41 @@ func findFirmware(code []byte) (golden.Firmware, error) {
 	return golden.Firmware{}, &UnknownFirmwareError{SHA256: name}
 }
 
-// pcr0 is the firmware itself: its version, the volume that PEI runs from, the
-// volume that it unpacks DXE from, separator (edk2 SecurityPkg, Tcg2Pei.c). The
-// second is hashed after it has run and is learned; the third is computed.
-func pcr0(bank Bank, code []byte) (Register, error) {
+// firmware is a firmware that is known, taken apart.
+type firmware struct {
+	golden.Firmware
+	dxe []byte // volume DXEFV
+}
+
+// openFirmware returns nil if there is no code.
+func openFirmware(code []byte) (*firmware, error) {
 	if code == nil {
-		return Register{Rule: Missing}, nil
+		return nil, nil
 	}
-	f, err := findFirmware(code)
+	known, err := findFirmware(code)
 	if err != nil {
-		return Register{}, err
+		return nil, err
 	}
 	dxe, err := ovmf.DXEVolume(code)
 	if err != nil {
-		return Register{}, err
+		return nil, err
+	}
+	return &firmware{Firmware: known, dxe: dxe}, nil
+}
+
+// pcr0 is the firmware itself: its version, the volume that PEI runs from, the
+// volume that it unpacks DXE from, separator (edk2 SecurityPkg, Tcg2Pei.c). The
+// second is hashed after it has run and is learned; the third is computed.
+func pcr0(bank Bank, fw *firmware) Register {
+	if fw == nil {
+		return Register{Rule: Missing}
 	}
 	s := &sequence{bank: bank}
-	s.add(eventlog.SCRTMVersion, "version "+f.CRTMVersion, wide(f.CRTMVersion))
-	s.addDigest(eventlog.EFIPlatformFirmwareBlob, "PEIFV after it has run, from a golden boot", f.PEI(bank))
-	s.add(eventlog.EFIPlatformFirmwareBlob, "DXEFV of "+f.Name, dxe)
+	s.add(eventlog.SCRTMVersion, "version "+fw.CRTMVersion, wide(fw.CRTMVersion))
+	s.addDigest(eventlog.EFIPlatformFirmwareBlob, "PEIFV after it has run, from a golden boot", fw.PEI(bank))
+	s.add(eventlog.EFIPlatformFirmwareBlob, "DXEFV of "+fw.Name, fw.dxe)
 	s.separator()
-	return s.register(Exact), nil
+	return s.register(Exact)
 }
 
 // wide is UTF-16LE with its final NUL.

@@ -134,11 +134,23 @@ type Event struct {
 	Digest      Digest
 }
 
-// Predict computes the registers of one bank. The order of the steps is the
-// order of the registers.
+// Predict computes the registers of one bank.
 func Predict(in Input, bank Bank) (*Prediction, error) {
-	if bank != SHA256 && bank != SHA384 {
-		return nil, fmt.Errorf("predicting PCRs: bank: got %v, want sha256 or sha384", bank)
+	list, err := PredictBanks(in, bank)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// PredictBanks computes the registers of several banks, in their order. It
+// takes the input apart once: unpacking the firmware takes longer than all the
+// hashing of a bank.
+func PredictBanks(in Input, banks ...Bank) ([]*Prediction, error) {
+	for _, bank := range banks {
+		if bank != SHA256 && bank != SHA384 {
+			return nil, fmt.Errorf("predicting PCRs: bank: got %v, want sha256 or sha384", bank)
+		}
 	}
 	src, err := in.open()
 	if err != nil {
@@ -148,17 +160,32 @@ func Predict(in Input, bank Bank) (*Prediction, error) {
 	if err != nil {
 		return nil, fmt.Errorf("predicting PCRs: %w", err)
 	}
-	p := &Prediction{Bank: bank}
-	if p.PCRs[0], err = pcr0(bank, in.Firmware); err != nil {
+	fw, err := openFirmware(in.Firmware)
+	if err != nil {
 		return nil, fmt.Errorf("predicting PCR 0: %w", err)
 	}
+	list := make([]*Prediction, len(banks))
+	for i, bank := range banks {
+		if list[i], err = predictBank(bank, in.Boot, src.gpt, k, fw); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// predictBank computes the registers of one bank. The order of the steps is the
+// order of the registers.
+func predictBank(bank Bank, boot Boot, gpt []byte, k *uki, fw *firmware) (*Prediction, error) {
+	p := &Prediction{Bank: bank}
+	var err error
+	p.PCRs[0] = pcr0(bank, fw)
 	p.PCRs[1] = Register{Rule: Any} // ACPI tables and boot options: memory, CPUs, devices
 	p.PCRs[2] = separatorOnly(bank)
 	p.PCRs[3] = separatorOnly(bank)
-	if p.PCRs[4], err = pcr4(bank, in.Boot, k); err != nil {
+	if p.PCRs[4], err = pcr4(bank, boot, k); err != nil {
 		return nil, fmt.Errorf("predicting PCR 4: %w", err)
 	}
-	p.PCRs[5] = pcr5(bank, in.Boot, src.gpt)
+	p.PCRs[5] = pcr5(bank, boot, gpt)
 	p.PCRs[6] = separatorOnly(bank)
 	p.PCRs[7] = pcr7(bank)
 	p.PCRs[8] = untouched(bank)
