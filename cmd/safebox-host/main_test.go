@@ -19,7 +19,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"safebox/host/vmm/vmmtest"
+	"safebox/image"
 	"safebox/verifier/bootreport"
+	"safebox/verifier/release"
 )
 
 // realQEMU names the machine's own QEMU, found before testscript puts ours
@@ -58,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"nothingleft": nothingLeft,
 			"listen":      listenCommand,
 			"json":        jsonLines,
+			"describe":    describeCommand,
 		},
 	})
 }
@@ -77,7 +80,6 @@ func setUp(env *testscript.Env) error {
 		"safebox: [   0.200000] refused command-line: \"evil=1\" is none of ours\r\n" +
 		"safebox: [   0.300000] power-off command-line\r\n"
 	for name, b := range map[string][]byte{
-		"rel/release.json":              []byte("{}\n"),
 		"rel/safebox.efi":               make([]byte, 1<<20),
 		"rel/safebox.raw":               make([]byte, 1<<20),
 		"rel/firmware/OVMF_CODE_4M.fd":  vmmtest.Firmware("nobody at home\r\n", vmmtest.Hang),
@@ -95,7 +97,36 @@ func setUp(env *testscript.Env) error {
 			return err
 		}
 	}
-	return nil
+	return writeDescription(filepath.Join(env.WorkDir, "rel"))
+}
+
+// describeCommand is `describe DIR`: it writes a release.json that fits the
+// files of a folder that a script has changed.
+func describeCommand(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(writeDescription(ts.MkAbs(args[0])))
+}
+
+func writeDescription(dir string) error {
+	r := release.Release{
+		Type: release.Type, Kernel: "distro", LockSHA256: strings.Repeat("00", 32),
+		Inputs:       []release.Input{{Package: "none", SHA256: strings.Repeat("00", 32)}},
+		CommandLines: []release.CommandLine{{Platform: "vtpm", Form: "none", Text: "none"}},
+		Measurements: []release.Measurement{{Platform: "vtpm", Boot: "esp", Bank: "sha256", Registers: []release.Register{
+			{Name: "pcr1", Rule: release.RuleAny},
+		}}},
+	}
+	for _, name := range []string{releaseCode, releaseVars, releaseUKI, releaseDisk} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		r.Artifacts = append(r.Artifacts, image.Describe(name, b))
+	}
+	b, err := r.Encode()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, release.FileName), b, 0o644)
 }
 
 // fakeQEMU stands in for a VMM with an appliance in it. FAKE_QEMU says how it

@@ -1,51 +1,73 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
 	"safebox/cmd/internal/cli"
 	"safebox/host/vmm"
+	"safebox/verifier/release"
 )
 
 // Files of a release folder that a launch for vtpm uses, as `safebox build`
-// writes them (docs/cli.md).
+// writes them (docs/format-release.md).
 const (
-	releaseJSON = "release.json"
 	releaseUKI  = "safebox.efi"
 	releaseDisk = "safebox.raw"
 	releaseCode = "firmware/OVMF_CODE_4M.fd"
 	releaseVars = "firmware/OVMF_VARS_4M.fd"
 )
 
-// checkRelease refuses a folder that is not a release. It is for the
-// operator's sake: what runs is decided by the guest's measurements.
+// checkRelease refuses a folder whose files are not those that its
+// release.json describes. It is for the operator's sake, against damage and
+// mix-ups: what runs is decided by the guest's measurements.
 func checkRelease(dir string) error {
 	const advice = "make a release folder with: safebox build --out DIR"
-	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
-		if err == nil {
-			err = fmt.Errorf("%s is no folder", dir)
-		}
+	b, err := readReleaseFile(dir, release.FileName, release.MaxSize)
+	if err != nil {
 		return cli.Usage(fmt.Errorf("opening release: %w", err), advice)
 	}
-	for _, name := range []string{releaseJSON, releaseUKI, releaseDisk, releaseCode, releaseVars} {
-		f, err := os.Open(filepath.Join(dir, name))
+	r, err := release.Decode(b)
+	if err != nil {
+		return cli.Usage(fmt.Errorf("opening release: %s: %w", filepath.Join(dir, release.FileName), err), advice)
+	}
+	for _, name := range []string{releaseUKI, releaseDisk, releaseCode, releaseVars} {
+		if _, ok := r.Artifact(name); !ok {
+			return cli.Usage(fmt.Errorf("opening release: %s does not list %s", filepath.Join(dir, release.FileName), name), advice)
+		}
+	}
+	for _, a := range r.Artifacts {
+		content, err := readReleaseFile(dir, a.Name, a.Size)
 		if err != nil {
 			return cli.Usage(fmt.Errorf("opening release: %w", err), advice)
 		}
-		fi, err := f.Stat()
-		if closeErr := f.Close(); err == nil {
-			err = closeErr
-		}
-		if err == nil && (!fi.Mode().IsRegular() || fi.Size() == 0) {
-			err = fmt.Errorf("%s is not a file with content", f.Name())
-		}
-		if err != nil {
-			return cli.Usage(fmt.Errorf("opening release: %w", err), advice)
+		if err := a.Check(content); err != nil {
+			return cli.Failed(fmt.Errorf("checking release: %s: %w", filepath.Join(dir, a.Name), err), "build it again, or fetch the release again")
 		}
 	}
 	return nil
+}
+
+// readReleaseFile reads a regular file of at most limit bytes and one more,
+// which tells that it is longer.
+func readReleaseFile(dir, name string, limit int64) ([]byte, error) {
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	return b, errors.Join(err, f.Close())
 }
 
 // bootFile gives the file that the boot path starts from: a disk or a UKI.

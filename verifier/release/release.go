@@ -6,6 +6,7 @@ package release
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -138,6 +139,21 @@ func (r *Release) Measurement(platform, boot, bank string) (Measurement, bool) {
 		}
 	}
 	return Measurement{}, false
+}
+
+// Check compares a file's content with its entry: size, then both digests.
+func (a Artifact) Check(content []byte) error {
+	if int64(len(content)) != a.Size {
+		return fmt.Errorf("size: got %d bytes, want %d", len(content), a.Size)
+	}
+	sha256sum, sha384sum := sha256.Sum256(content), sha512.Sum384(content)
+	if got := hex.EncodeToString(sha256sum[:]); got != a.SHA256 {
+		return fmt.Errorf("SHA-256: got %s, want %s", got, a.SHA256)
+	}
+	if got := hex.EncodeToString(sha384sum[:]); got != a.SHA384 {
+		return fmt.Errorf("SHA-384: got %s, want %s", got, a.SHA384)
+	}
+	return nil
 }
 
 func (r *Release) check() error {

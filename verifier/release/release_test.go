@@ -86,6 +86,29 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
+func TestArtifactCheck(t *testing.T) {
+	// FIPS 180-4 examples: "abc" (csrc.nist.gov, SHA256.pdf and SHA384.pdf).
+	a := Artifact{
+		Name: "f", Size: 3,
+		SHA256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+		SHA384: "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+	}
+	if err := a.Check([]byte("abc")); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(*Artifact){
+		"size":    func(a *Artifact) { a.Size++ },
+		"SHA-256": func(a *Artifact) { a.SHA256 = strings.Replace(a.SHA256, "b", "c", 1) },
+		"SHA-384": func(a *Artifact) { a.SHA384 = strings.Replace(a.SHA384, "c", "d", 1) },
+	} {
+		wrong := a
+		change(&wrong)
+		if err := wrong.Check([]byte("abc")); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v, want an error that names it", name, err)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	b, err := example().Encode()
 	if err != nil {
