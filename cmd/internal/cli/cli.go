@@ -3,10 +3,14 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
+	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -44,20 +48,38 @@ type hinter interface{ Hint() string }
 // Run executes the command tree and returns the exit code. Results go to
 // stdout, help too when it was asked for; everything else to stderr.
 func Run(root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	result := &resultWriter{w: stdout}
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(result)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return Usage(err, fmt.Sprintf("see %s --help", c.CommandPath()))
-	})
-	err := root.Execute()
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return Usage(err, seeHelp(c)) })
+	strict(root)
+	c, err := root.ExecuteC()
+	if err == nil && result.err != nil {
+		err = fmt.Errorf("writing the result: %w", result.err)
+	}
 	if err == nil {
 		return ExitYes
 	}
-	return report(stderr, root.Name(), err)
+	return report(stderr, c, err)
+}
+
+// resultWriter remembers that a write failed: cobra drops such errors when it
+// prints help, and a result that nobody got is no success.
+type resultWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (r *resultWriter) Write(p []byte) (int, error) {
+	n, err := r.w.Write(p)
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	return n, err
 }
 
 // Say writes a line for people to standard error. When that fails there is
@@ -68,28 +90,70 @@ func Say(stderr io.Writer, format string, args ...any) {
 	}
 }
 
-func report(stderr io.Writer, name string, err error) int {
-	// One line: an error that joins several shows them one after the other.
-	Say(stderr, "error: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+// report prints the error as one line and the advice, if there is any, as
+// another. c is the command that failed.
+func report(stderr io.Writer, c *cobra.Command, err error) int {
+	Say(stderr, "error: %s", oneLine(err.Error()))
+	code, hint := ExitNo, ""
 	var e *Error
+	if errors.As(err, &e) {
+		code, hint = e.Code, e.Hint
+	}
 	var h hinter
-	code := ExitNo
-	hint := ""
-	if errors.As(err, &h) {
+	if hint == "" && errors.As(err, &h) {
 		hint = h.Hint()
 	}
-	if errors.As(err, &e) {
-		code = e.Code
-		if e.Hint != "" {
-			hint = e.Hint
-		}
-	} else if strings.HasPrefix(err.Error(), "unknown command") {
-		code, hint = ExitUsage, fmt.Sprintf("see %s --help", name)
+	if hint == "" {
+		hint = systemHint(err)
+	}
+	if hint == "" && code == ExitUsage {
+		hint = seeHelp(c)
 	}
 	if hint != "" {
-		Say(stderr, "hint: %s", hint)
+		Say(stderr, "hint: %s", oneLine(hint))
 	}
 	return code
+}
+
+// oneLine joins the lines of an error that holds several, and escapes what
+// could speak to a terminal: names in errors come from files and servers.
+func oneLine(s string) string {
+	var b strings.Builder
+	for i, line := range strings.FieldsFunc(s, func(r rune) bool { return r == '\n' }) {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		for _, r := range line {
+			if r == '\t' {
+				r = ' '
+			}
+			if unicode.IsPrint(r) {
+				b.WriteRune(r)
+			} else {
+				fmt.Fprintf(&b, "%U", r)
+			}
+		}
+	}
+	return b.String()
+}
+
+// systemHint is the advice for what the operating system refuses in the same
+// way everywhere.
+func systemHint(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "free some space there, or choose a place on another disk"
+	case errors.Is(err, syscall.EROFS):
+		return "the file system is read-only: choose another place"
+	case errors.Is(err, fs.ErrPermission):
+		return "see who may read or write there, or choose another place"
+	case errors.Is(err, fs.ErrNotExist):
+		return "check the path"
+	case errors.Is(err, context.Canceled):
+		return "it was interrupted: nothing is left half done, start it again"
+	default:
+		return ""
+	}
 }
 
 // NoArgs and ExactArgs are cobra's, as usage errors.
@@ -99,16 +163,8 @@ func NoArgs(c *cobra.Command, args []string) error { return ExactArgs(0)(c, args
 func ExactArgs(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return Usage(fmt.Errorf("%d arguments given, want %d", len(args), n), fmt.Sprintf("usage: %s", c.UseLine()))
+			return Usage(fmt.Errorf("arguments: got %d, want %d", len(args), n), "usage: "+c.UseLine())
 		}
 		return nil
 	}
-}
-
-// Group is the RunE of a command that only groups others.
-func Group(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return Usage(fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath()), fmt.Sprintf("see %s --help", c.CommandPath()))
-	}
-	return Usage(fmt.Errorf("%s needs a command", c.CommandPath()), fmt.Sprintf("see %s --help", c.CommandPath()))
 }
