@@ -23,11 +23,14 @@ const maxSources = 1 << 20
 // and https URLs, each once, in apt's order. They are read with apt-get, which
 // knows its own configuration best, or from the files of sources where there
 // is none. A machine without apt has no mirrors, and that is no error.
+//
+// Without --no-release-info apt-get leaves out what it has no index of, and a
+// container image has none until somebody runs apt-get update.
 func AptMirrors(ctx context.Context) ([]string, error) {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return aptSources(aptConfig)
 	}
-	cmd := exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)")
+	cmd := exec.CommandContext(ctx, "apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)")
 	cmd.WaitDelay = 5 * time.Second
 	out, stderr, err := runTool(cmd)
 	if err != nil {

@@ -56,3 +56,22 @@ func TestAptMirrors(t *testing.T) {
 		t.Errorf("not http or https, or not each once: %s", diff)
 	}
 }
+
+// A container image comes with sources but without indexes.
+func TestAptMirrorsWithoutIndexes(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "sources.list"), []byte("deb [trusted=yes] http://one.example/debian trixie main\n"))
+	write(t, filepath.Join(dir, "lists/partial/none"), nil)
+	write(t, filepath.Join(dir, "apt.conf"), []byte(`Dir::Etc::sourcelist "`+dir+`/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::State::lists "`+dir+`/lists";
+`))
+	t.Setenv("APT_CONFIG", filepath.Join(dir, "apt.conf"))
+	got, err := AptMirrors(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"http://one.example/debian"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
