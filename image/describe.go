@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,11 +22,14 @@ func describe(a *Artifacts, lockFile []byte, l *lock.Lock, in *inputs) error {
 	if err != nil {
 		return err
 	}
-	bill, err := sbom.Encode(in.packages, a.list(), a.File("safebox-init"))
+	files := a.list()
+	bill, err := sbom.Encode(in.packages, files, a.File("safebox-init"))
 	if err != nil {
 		return err
 	}
 	a.add(SBOM, bill)
+	files = append(files, Describe(SBOM, bill))
+	slices.SortFunc(files, func(x, y release.Artifact) int { return strings.Compare(x.Name, y.Name) })
 	a.Release = &release.Release{
 		Type:         release.Type,
 		Toolchain:    release.Toolchain{Go: l.Go, Module: l.Toolchain.Path + "@" + l.Toolchain.Version, Sum: l.Toolchain.Sum},
@@ -33,7 +37,7 @@ func describe(a *Artifacts, lockFile []byte, l *lock.Lock, in *inputs) error {
 		LockSHA256:   hexSHA256(lockFile),
 		Kernel:       "distro",
 		Inputs:       in.packages,
-		Artifacts:    a.list(),
+		Artifacts:    files,
 		Measurements: measurements,
 	}
 	for _, f := range cmdline.Forms(cmdline.PlatformVTPM) {
