@@ -8,6 +8,7 @@ import (
 
 	"safebox/image/deb"
 	"safebox/image/lock"
+	"safebox/image/lock/locktest"
 )
 
 func writeFirmware(t *testing.T, dir, name string, b []byte) {
@@ -34,7 +35,7 @@ func parsedLock(t *testing.T) *lock.Lock {
 // stub is the pinned EFI stub.
 func stub(t *testing.T) []byte {
 	t.Helper()
-	r, err := resolver()
+	r, err := locktest.Resolver(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func stub(t *testing.T) []byte {
 // packaged takes a file that the build does not use out of a pinned package.
 func packaged(t *testing.T, name, file string) []byte {
 	t.Helper()
-	r, err := resolver()
+	r, err := locktest.Resolver(root)
 	if err != nil {
 		t.Fatal(err)
 	}

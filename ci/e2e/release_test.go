@@ -13,7 +13,7 @@ import (
 
 	"safebox/host/vmm"
 	"safebox/image"
-	"safebox/image/lock"
+	"safebox/image/lock/locktest"
 	"safebox/measure/tpm"
 )
 
@@ -65,7 +65,7 @@ func buildRelease(dir, name, init string) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := resolver()
+	r, err := locktest.Resolver(root)
 	if err != nil {
 		return nil, err
 	}
@@ -77,26 +77,6 @@ func buildRelease(dir, name, init string) (*built, error) {
 	}
 	folder := filepath.Join(dir, name)
 	return &built{artifacts: a, folder: folder}, a.Write(folder)
-}
-
-// resolver looks where `safebox build` does, and in the folder that
-// SAFEBOX_INPUTS or a checkout's neighbour holds.
-func resolver() (*lock.Resolver, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, err
-	}
-	mirrors, err := lock.AptMirrors(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	r := &lock.Resolver{CacheDir: filepath.Join(cache, "safebox"), Mirrors: mirrors}
-	for _, dir := range []string{os.Getenv("SAFEBOX_INPUTS"), filepath.Join(root, "..", "shared", "inputs")} {
-		if st, err := os.Stat(dir); dir != "" && err == nil && st.IsDir() {
-			r.Inputs = append(r.Inputs, dir)
-		}
-	}
-	return r, nil
 }
 
 // release gives the release with that init; it is built at the first call.
