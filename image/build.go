@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 
 	"safebox/guest/boot/cmdline"
 	"safebox/image/disk"
@@ -39,9 +38,9 @@ type Options struct {
 // Build makes the artifacts for platform vtpm. The order of the lines is the
 // order of events.
 func Build(ctx context.Context, o Options) (*Artifacts, error) {
-	l, err := lock.Parse(o.Lock)
+	l, err := o.parseLock()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.LockName, err)
+		return nil, err
 	}
 	o.Progress("reading the pinned inputs")
 	in, err := readInputs(ctx, o.Resolver, l)

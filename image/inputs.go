@@ -2,11 +2,46 @@ package image
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path"
 
 	"safebox/image/lock"
 	"safebox/verifier/release"
 )
+
+// LockError is a lock file that can't be built from: it can't be read, or a
+// role is missing in it. Its text begins with the file's name, and the line if
+// one is wrong.
+type LockError struct {
+	Name string
+	Err  error
+}
+
+func (e *LockError) Error() string {
+	var at *lock.ParseError
+	if errors.As(e.Err, &at) {
+		return fmt.Sprintf("%s:%d: %v", e.Name, at.Line, at.Err)
+	}
+	return fmt.Sprintf("%s: %v", e.Name, e.Err)
+}
+
+func (e *LockError) Unwrap() error { return e.Err }
+
+// parseLock reads the lock file and looks for the roles that a build needs, so
+// that nothing is fetched for a lock that can't be used.
+func (o *Options) parseLock() (*lock.Lock, error) {
+	l, err := lock.Parse(o.Lock)
+	if err != nil {
+		return nil, &LockError{Name: o.LockName, Err: err}
+	}
+	for _, role := range []lock.Role{lock.Kernel, lock.Stub, lock.FirmwareCode, lock.FirmwareVars} {
+		if _, err := l.File(role); err != nil {
+			return nil, &LockError{Name: o.LockName, Err: err}
+		}
+	}
+	return l, nil
+}
 
 // inputs is what a build takes out of the pinned packages.
 type inputs struct {

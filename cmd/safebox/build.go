@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,7 @@ import (
 
 	"safebox/cmd/internal/cli"
 	"safebox/image"
-	"safebox/image/lock"
+	"safebox/image/output"
 	"safebox/verifier/release"
 )
 
@@ -60,6 +61,9 @@ func (f *buildFlags) run(c *cobra.Command) error {
 		return cli.Usage(errors.New("--out is missing"), "name the folder to write, for example --out out/release")
 	}
 	if err := f.checkKinds(); err != nil {
+		return err
+	}
+	if err := checkOut(f.out); err != nil {
 		return err
 	}
 	started := time.Now()
@@ -114,11 +118,26 @@ func (f *buildFlags) build(c *cobra.Command) (*image.Artifacts, error) {
 		Init:     image.InitPackage,
 		Progress: func(step string) { cli.Say(stderr, "%s", step) },
 	})
-	var unreadable *lock.ParseError
-	if errors.As(err, &unreadable) {
+	var unusable *image.LockError
+	if errors.As(err, &unusable) {
 		return nil, cli.Usage(err, "docs/format-lock.md describes the file")
 	}
 	return a, err
+}
+
+// checkOut finds out before the work whether its result could be written.
+func checkOut(dir string) error {
+	if _, err := os.Stat(filepath.Dir(dir)); errors.Is(err, fs.ErrNotExist) {
+		return nil // to be made when there is something to put into it
+	}
+	folder, err := output.NewFolder(dir, release.FileName)
+	if err == nil {
+		err = folder.Discard()
+	}
+	if err != nil {
+		return cli.Failed(err, "choose another folder with --out")
+	}
+	return nil
 }
 
 // printRelease is the result of a build: its identity and its files.

@@ -66,7 +66,7 @@ func differences(a, b string) ([]compare.Difference, error) {
 	}
 	switch dirs {
 	case 1:
-		return nil, cli.Usage(fmt.Errorf("%s and %s: one is a folder, the other is not", a, b), "")
+		return nil, cli.Usage(fmt.Errorf("%s and %s: one is a folder, the other is not", a, b), "give two release folders or two files")
 	case 2:
 		list, err := compare.Folders(os.DirFS(a), os.DirFS(b))
 		if err != nil {

@@ -55,7 +55,7 @@ func (f *inputFlags) resolver(stderr io.Writer) (*lock.Resolver, error) {
 		if st, err := os.Stat(dir); err != nil {
 			return nil, cli.Usage(fmt.Errorf("--inputs: %w", err), "")
 		} else if !st.IsDir() {
-			return nil, cli.Usage(fmt.Errorf("--inputs: %s is not a folder", dir), "")
+			return nil, cli.Usage(fmt.Errorf("--inputs: %s is not a folder", dir), "name a folder that holds .deb packages, or an unpacked archive of safebox lock fetch")
 		}
 	}
 	r := &lock.Resolver{

@@ -15,12 +15,17 @@ func manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIR",
 		Short: "Write the manual pages of all commands into a folder",
-		Args:  cli.ExactArgs(1),
+		Long: `Writes one page in man(7) format for each command. SOURCE_DATE_EPOCH sets their
+date, today by default.`,
+		Args: cli.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := os.Mkdir(args[0], 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 				return fmt.Errorf("writing manual pages: %w", err)
 			}
-			return doc.GenManTree(c.Root(), &doc.GenManHeader{Title: "SAFEBOX", Section: "1", Source: "safebox"}, args[0])
+			root := c.Root()
+			root.DisableAutoGenTag = true
+			header := &doc.GenManHeader{Section: "1", Source: "safebox", Manual: "Safebox"}
+			return doc.GenManTree(root, header, args[0])
 		},
 	}
 }

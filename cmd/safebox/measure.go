@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,7 +64,7 @@ func (f *tpmFlags) run(stdout, stderr io.Writer) error {
 	}
 	p, err := tpm.Predict(in, bank)
 	if err != nil {
-		return cli.Usage(err, "")
+		return cli.Usage(fmt.Errorf("%s: %w", f.files(), err), "see what safebox inspect says about the file")
 	}
 	if p.PCRs[0].Rule == tpm.Missing {
 		cli.Say(stderr, "hint: pcr0 needs --firmware FILE")
@@ -90,6 +91,12 @@ func (f *tpmFlags) text(p *tpm.Prediction) string {
 		}
 	}
 	return b.String()
+}
+
+// files names the artifacts, for errors.
+func (f *tpmFlags) files() string {
+	names := slices.DeleteFunc([]string{f.disk, f.uki, f.firmware}, func(s string) bool { return s == "" })
+	return strings.Join(names, " with ")
 }
 
 // input reads the files and refuses what does not go together.
