@@ -15,6 +15,10 @@ cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/safebox
 tools := $(cache)/tools
 seconds ?= 30
 
+# Pinned packages that lie beside the checkout spare the mirrors; whatever the
+# place, only the hash counts.
+inputs := $(patsubst %,--inputs %,$(abspath $(wildcard ../shared/inputs)))
+
 .PHONY: build demo test check fuzz bench reproduce setup clean tools
 
 build: ## bin/safebox and bin/safebox-host
@@ -24,7 +28,7 @@ setup: ## what tests and demo need, by apt
 	ci/setup
 
 demo: setup build ## the whole story on this machine
-	bin/safebox demo
+	bin/safebox demo $(inputs)
 
 test: setup ## all tests, real boots included; nothing is skipped
 	ci/test
@@ -39,7 +43,7 @@ bench: ## benchmarks, as ratios to a stated peer
 	go test -run '^$$' -bench . ./...
 
 reproduce: setup ## two clones under different conditions, compared byte for byte
-	ci/reproduce
+	ci/reproduce $(inputs)
 
 tools: $(tools)/gofumpt-$(notdir $(gofumpt)) $(tools)/staticcheck-$(notdir $(staticcheck)) $(tools)/golangci-lint-$(notdir $(golangci))
 
