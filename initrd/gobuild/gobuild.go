@@ -52,7 +52,9 @@ func build(ctx context.Context, o Options) (binary []byte, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	env := environment(os.Environ(), o.Offline)
+	// The go command removes its own temporary folder, but not when it is
+	// interrupted: in ours it goes in any case.
+	env := append(environment(os.Environ(), o.Offline), "GOTMPDIR="+dir)
 	if err := checkVersion(ctx, tool, dir, env, o.GoVersion); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -59,6 +60,10 @@ func run(ctx context.Context, tool, dir string, env []string, args ...string) (s
 	cmd := exec.CommandContext(ctx, tool, args...)
 	cmd.Dir = dir
 	cmd.Env = env
+	// A compiler that outlives the go command would go on writing into the
+	// temporary folder while it is removed: all of them end together.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = waitDelay
 	var stdout, stderr limited
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
