@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -74,6 +76,9 @@ hashes it and its files, and rewrites the lock file. The mirror's index must
 be signed by the distribution's archive key. Measurements change with it.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.offline {
+				return cli.Usage(errors.New("only the mirrors know the newest versions, and --offline keeps from asking them"), "leave out --offline")
+			}
 			old, path, err := f.open()
 			if err != nil {
 				return err
@@ -84,7 +89,7 @@ be signed by the distribution's archive key. Measurements change with it.`,
 			}
 			next, err := lock.Update(c.Context(), old, r, lock.UpdateOptions{Suites: suites})
 			if err != nil {
-				return err
+				return adviseUpdate(err)
 			}
 			if err := output.File(path, whole(next.Encode())); err != nil {
 				return err
@@ -106,6 +111,15 @@ be signed by the distribution's archive key. Measurements change with it.`,
 	return c
 }
 
+// adviseUpdate says where an update looks, unless the error itself says what to do.
+func adviseUpdate(err error) error {
+	var advised interface{ Hint() string }
+	if errors.As(err, &advised) {
+		return err
+	}
+	return cli.Failed(err, "an update asks the mirrors of apt's configuration for --suite; the lock file is as it was")
+}
+
 // open reads the lock file and says where it is.
 func (f *inputFlags) open() (*lock.Lock, string, error) {
 	source := ""
@@ -117,8 +131,11 @@ func (f *inputFlags) open() (*lock.Lock, string, error) {
 	}
 	path := f.lockPath(source)
 	l, err := lock.ReadFile(path)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", cli.Usage(err, "")
+	}
+	if err != nil {
+		return nil, "", cli.Usage(err, "docs/format-lock.md describes the file")
 	}
 	return l, path, nil
 }
