@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -91,13 +92,20 @@ func (r *Report) WriteText(w io.Writer) error {
 
 func writeItems(out *bytes.Buffer, items []Item, indent string) {
 	for _, i := range items {
-		fmt.Fprintf(out, "%s%s", indent, i.Name)
+		fmt.Fprintf(out, "%s%s", indent, visible(i.Name))
 		if i.Value != "" {
-			fmt.Fprintf(out, " %s", i.Value)
+			fmt.Fprintf(out, " %s", visible(i.Value))
 		}
 		out.WriteByte('\n')
 		writeItems(out, i.Items, indent+"  ")
 	}
+}
+
+// visible escapes what would break a line or speak to a terminal: names come
+// from the file.
+func visible(s string) string {
+	quoted := strconv.Quote(s)
+	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(quoted[1 : len(quoted)-1])
 }
 
 // item is shorthand for a leaf.
