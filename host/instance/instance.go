@@ -3,9 +3,11 @@ package instance
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"safebox/host/hint"
@@ -71,7 +73,7 @@ func (s *Store) makeRoom(all []Info, id string) error {
 // create makes the folder; all of it or nothing.
 func (s *Store) create(info Info) (inst *Instance, err error) {
 	dir := s.Path(info.ID)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := makeFolder(dir); err != nil {
 		return nil, err
 	}
 	inst = &Instance{dir: dir, info: info}
@@ -104,6 +106,16 @@ func (s *Store) create(info Info) (inst *Instance, err error) {
 		return nil, err
 	}
 	return inst, nil
+}
+
+// makeFolder makes the folder anew. An empty one is what an agent leaves that
+// was killed before its next step.
+func makeFolder(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrExist) && syscall.Rmdir(dir) == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	return err
 }
 
 // pidSpace names the space in which our process number means something.

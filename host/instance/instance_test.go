@@ -301,16 +301,19 @@ func TestEndedAreForgotten(t *testing.T) {
 	}
 }
 
-// Rubbish among the instances: what has no description and no agent is the
-// start of a launch that never was; other names are not ours.
-func TestSweepOfRubbish(t *testing.T) {
+// What a launch that never was leaves goes; what is anybody else's stays, for
+// --state may name a home folder by mistake.
+func TestSweepTouchesNothingForeign(t *testing.T) {
 	s := open(t)
-	for _, name := range []string{"half", "bad", "Not-Ours"} {
-		if err := os.Mkdir(s.Path(name), 0o700); err != nil {
+	for _, name := range []string{"unborn/run/tpm", "empty", "documents", "bad", "service/run", "Not-Ours"} {
+		if err := os.MkdirAll(s.Path(name), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for name, text := range map[string]string{"bad/instance.json": "{", "file": "x"} {
+	for name, text := range map[string]string{
+		"unborn/lock": "", "unborn/console.log": "", "unborn/instance.json.new": "{",
+		"documents/thesis": "x", "documents/lock": "", "bad/instance.json": "{", "service/run/pid": "1", "file": "x",
+	} {
 		if err := os.WriteFile(s.Path(name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -318,10 +321,19 @@ func TestSweepOfRubbish(t *testing.T) {
 	if got := states(t, s); len(got) != 0 {
 		t.Errorf("got %v", got)
 	}
-	for name, want := range map[string]bool{"half": false, "bad": false, "Not-Ours": true, "file": true} {
+	for name, want := range map[string]bool{
+		"unborn": false, "empty": true, "documents/thesis": true, "bad/instance.json": true,
+		"service/run/pid": true, "Not-Ours": true, "file": true,
+	} {
 		if exists(s.Path(name)) != want {
 			t.Errorf("%s: exists %v, want %v", name, !want, want)
 		}
+	}
+	if _, err := s.Create(Info{ID: "documents"}); err == nil || !exists(s.Path("documents/thesis")) {
+		t.Errorf("an instance in place of somebody's folder: got %v", err)
+	}
+	if err := create(t, s, "empty").End("signal"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 	infoName    = "instance.json"
 	consoleName = "console.log"
 	runName     = "run"
+	tempSuffix  = ".new" // of a description that is being written
 )
 
 // Type is the value of Info.Type.
@@ -171,8 +172,8 @@ func (s *Store) locked(f func() error) error {
 }
 
 // sweep reads every instance, removes the temporary state of those whose agent
-// is gone, and gives them oldest first. A folder without a readable
-// description is the start of a launch that never was, and goes altogether.
+// is gone, and gives them oldest first. What is left of a launch that never was
+// goes altogether; any other folder without a description is somebody else's.
 func (s *Store) sweep() ([]Info, error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -215,12 +216,36 @@ func (s *Store) look(id string) (*Info, error) {
 		return i, nil
 	}
 	if err != nil || i.ID != id {
-		return nil, os.RemoveAll(dir)
+		return nil, removeUnborn(dir)
 	}
 	if i.State != Ended {
 		i.State = Killed
 	}
 	return i, os.RemoveAll(filepath.Join(dir, runName))
+}
+
+// removeUnborn removes the folder of an agent that was killed before it had
+// written its description. --state may name any folder of the user's, so what
+// does not look like that, name for name, is left alone.
+func removeUnborn(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	locked := false
+	for _, e := range entries {
+		switch e.Name() {
+		case lockName: // the first thing that create makes
+			locked = e.Type().IsRegular()
+		case runName, consoleName, infoName + tempSuffix:
+		default:
+			return nil
+		}
+	}
+	if !locked {
+		return nil
+	}
+	return os.RemoveAll(dir)
 }
 
 func readInfo(path string) (*Info, error) {
@@ -251,7 +276,7 @@ func writeInfo(path string, i *Info) error {
 	if err != nil {
 		return err
 	}
-	temp := path + ".new"
+	temp := path + tempSuffix
 	if err := os.WriteFile(temp, append(b, '\n'), 0o600); err != nil {
 		return errors.Join(err, removeIfThere(temp))
 	}
