@@ -8,7 +8,10 @@ import (
 // passed lists the variables that come from the caller: where things are, not
 // how to build. Modules are verified against go.sum wherever they come from.
 func passed() []string {
-	return []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "HOME", "PATH", "TMPDIR", "XDG_CACHE_HOME"}
+	return []string{
+		"GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "HOME", "PATH", "TMPDIR", "XDG_CACHE_HOME",
+		"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_DIR", "SSL_CERT_FILE",
+	}
 }
 
 // environment is the whole environment of the compiler. Everything that changes
