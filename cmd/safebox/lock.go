@@ -27,6 +27,7 @@ func lockCommand() *cobra.Command {
 func lockFetchCommand() *cobra.Command {
 	var f inputFlags
 	var archive string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "fetch",
 		Short: "Fetch every pinned input into the cache, or pack them all into one archive",
@@ -52,22 +53,46 @@ into one tar; unpacked, that folder serves as --inputs anywhere.`,
 					return err
 				}
 			}
-			var result strings.Builder
-			for _, p := range l.Packages {
-				fmt.Fprintf(&result, "%s %s\n", p.SHA256, p)
-			}
-			_, err = io.WriteString(c.OutOrStdout(), result.String())
-			return err
+			return printFetched(c.OutOrStdout(), l, asJSON)
 		},
 	}
 	f.add(c)
 	c.Flags().StringVar(&archive, "archive", "", "tar file to write")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// jsonPackage is a package in the JSON of `lock`.
+type jsonPackage struct {
+	Package      string `json:"package"`
+	Version      string `json:"version"`
+	Architecture string `json:"architecture"`
+	Size         int64  `json:"size"`
+	SHA256       string `json:"sha256"`
+}
+
+func packageJSON(p lock.Package) jsonPackage {
+	return jsonPackage{p.Name, p.Version, p.Architecture, p.Size, p.SHA256.String()}
+}
+
+func printFetched(w io.Writer, l *lock.Lock, asJSON bool) error {
+	var text strings.Builder
+	list := make([]jsonPackage, 0, len(l.Packages))
+	for _, p := range l.Packages {
+		fmt.Fprintf(&text, "%s %s\n", p.SHA256, p)
+		list = append(list, packageJSON(p))
+	}
+	if asJSON {
+		return writeJSON(w, list)
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
 }
 
 func lockUpdateCommand() *cobra.Command {
 	var f inputFlags
 	var suites []string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "update",
 		Short: "Pin the newest versions of the same packages",
@@ -94,21 +119,41 @@ be signed by the distribution's archive key. Measurements change with it.`,
 			if err := output.File(path, whole(next.Encode())); err != nil {
 				return err
 			}
-			var result strings.Builder
-			for i, p := range next.Packages {
-				if was := old.Packages[i]; was.SHA256 != p.SHA256 {
-					fmt.Fprintf(&result, "%s -> %s\n", was, p)
-				} else {
-					fmt.Fprintf(&result, "%s unchanged\n", p)
-				}
-			}
-			_, err = io.WriteString(c.OutOrStdout(), result.String())
-			return err
+			return printUpdated(c.OutOrStdout(), old, next, asJSON)
 		},
 	}
 	f.add(c)
 	c.Flags().StringArrayVar(&suites, "suite", []string{lock.DefaultSuite}, "distribution suite to look in; may be given several times")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// jsonUpdate is one element of `lock update --json`.
+type jsonUpdate struct {
+	Old     jsonPackage `json:"old"`
+	New     jsonPackage `json:"new"`
+	Changed bool        `json:"changed"`
+}
+
+// printUpdated prints what became of each package, in the order of the lock.
+func printUpdated(w io.Writer, old, next *lock.Lock, asJSON bool) error {
+	var text strings.Builder
+	list := make([]jsonUpdate, 0, len(next.Packages))
+	for i, p := range next.Packages {
+		was := old.Packages[i]
+		changed := was.SHA256 != p.SHA256
+		if changed {
+			fmt.Fprintf(&text, "%s -> %s\n", was, p)
+		} else {
+			fmt.Fprintf(&text, "%s unchanged\n", p)
+		}
+		list = append(list, jsonUpdate{packageJSON(was), packageJSON(p), changed})
+	}
+	if asJSON {
+		return writeJSON(w, list)
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
 }
 
 // adviseUpdate says where an update looks, unless the error itself says what to do.
