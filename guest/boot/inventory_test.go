@@ -12,6 +12,8 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"safebox/verifier/bootreport"
 )
 
 // appliance is the tree that a real boot has: our archive and what the kernel
@@ -53,6 +55,27 @@ func TestInventoryAsBuilt(t *testing.T) {
 	}
 	if want := "12 entries, 3 modules"; detail != want {
 		t.Errorf("got %q, want %q", detail, want)
+	}
+}
+
+// TestStepsRefuse: what the steps of the boot do with a finding. The kernel
+// command line of the machine that runs the test is none of the appliance's.
+func TestStepsRefuse(t *testing.T) {
+	tree := appliance()
+	tree["evil"] = &fstest.MapFile{Mode: 0o755}
+	found, err := takeInventory(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &machine{platform: Vtpm(), report: &bootreport.Report{}, inventory: found}
+	for want, check := range map[string]func() (string, error){
+		"initramfs-entry": b.checkInitramfs,
+		"command-line":    b.checkCommandLine,
+	} {
+		var r Refusals
+		if _, err := check(); !errors.As(err, &r) || r[0].ID != want {
+			t.Errorf("got %v, want the refusal %s", err, want)
+		}
 	}
 }
 

@@ -32,9 +32,9 @@ func TestNewLease(t *testing.T) {
 		{"mask of all", ip("10.0.2.15"), mask(0), nil, "mask"},
 		{"mask of one", ip("10.0.2.15"), mask(32), nil, "mask"},
 		{"mask of IPv6", ip("10.0.2.15"), net.CIDRMask(24, 128), nil, "mask"},
-		{"router elsewhere", ip("10.0.2.15"), mask(24), []net.IP{ip("10.0.3.1")}, "router"},
-		{"router of IPv6", ip("10.0.2.15"), mask(24), []net.IP{ip("2001:db8::1")}, "router"},
-		{"router empty", ip("10.0.2.15"), mask(24), []net.IP{nil}, "router"},
+		{"router elsewhere", ip("10.0.2.15"), mask(24), []net.IP{ip("10.0.3.1")}, "server gave router"},
+		{"router of IPv6", ip("10.0.2.15"), mask(24), []net.IP{ip("2001:db8::1")}, "server gave router"},
+		{"router empty", ip("10.0.2.15"), mask(24), []net.IP{nil}, "server gave router"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -422,6 +422,12 @@ func TestLockAgainstPackage(t *testing.T) {
 		{"version", func(p *Package) {
 			p.Version, p.Pool = "1:2.0-1", "pool/main/s/small-boot/small-boot_2.0-1_all.deb"
 		}, "control fields: got small-boot 1:2.0~rc1-1 all, want small-boot 1:2.0-1 all"},
+		{"name", func(p *Package) {
+			p.Name, p.Pool = "small-root", "pool/main/s/small-root/small-root_2.0~rc1-1_all.deb"
+		}, "control fields: got small-boot 1:2.0~rc1-1 all, want small-root 1:2.0~rc1-1 all"},
+		{"architecture", func(p *Package) {
+			p.Architecture, p.Pool = "amd64", "pool/main/s/small-boot/small-boot_2.0~rc1-1_amd64.deb"
+		}, "control fields: got small-boot 1:2.0~rc1-1 all, want small-boot 1:2.0~rc1-1 amd64"},
 		{"pool path", func(p *Package) { p.Pool = "pool/../../x.deb" }, "pool path: got"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

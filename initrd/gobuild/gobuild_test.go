@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"debug/buildinfo"
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -258,6 +261,44 @@ func TestCheckRefusesTest(t *testing.T) {
 	}
 	if err := Check(b, version()); err == nil {
 		t.Error("got no error")
+	}
+}
+
+// TestCheck changes a good binary in one way each.
+func TestCheck(t *testing.T) {
+	good, err := Build(t.Context(), Options{SourceDir: tinyModule(t, t.TempDir()), Package: ".", GoVersion: version(), Offline: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(good, "1.26.999"); err == nil || !strings.Contains(err.Error(), "go version: got go"+version()+", want go1.26.999") {
+		t.Errorf("other version: got %v", err)
+	}
+	// ELF-64 Object File Format 1.5, figure 2: e_type at 16; e_phoff at 32.
+	// Figure 6: p_type comes first in a program header.
+	program := binary.LittleEndian.Uint64(good[32:])
+	for name, tt := range map[string]struct {
+		at    uint64
+		value elf.ProgType
+		want  string
+	}{
+		"interpreter":       {program, elf.PT_INTERP, "got a segment of type PT_INTERP"},
+		"dynamic":           {program, elf.PT_DYNAMIC, "got a segment of type PT_DYNAMIC"},
+		"position-agnostic": {16, elf.ProgType(elf.ET_DYN) | elf.ProgType(elf.EM_X86_64)<<16, "want an x86-64 executable"},
+		"other machine":     {16, elf.ProgType(elf.ET_EXEC) | elf.ProgType(elf.EM_AARCH64)<<16, "want an x86-64 executable"},
+	} {
+		changed := bytes.Clone(good)
+		binary.LittleEndian.PutUint32(changed[tt.at:], uint32(tt.value))
+		if err := Check(changed, version()); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %s", name, err, tt.want)
+		}
+	}
+	// image.md section 4: -buildid= . The go command reads it as its tool does.
+	file := filepath.Join(t.TempDir(), "tiny")
+	if err := os.WriteFile(file, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := exec.Command("go", "tool", "buildid", file).Output(); err != nil || strings.TrimSpace(string(id)) != "" {
+		t.Errorf("build ID: got %q, %v, want none", id, err)
 	}
 }
 
