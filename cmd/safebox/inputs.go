@@ -102,7 +102,7 @@ func (d *downloads) progress(name string, done, total int64) {
 				progressbar.OptionSetWriter(d.w), progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(),
 				progressbar.OptionSetDescription("fetching "+name))
 		} else {
-			cli.Say(d.w, "fetching %s (%d bytes)", name, total)
+			cli.Say(d.w, "fetching %s%s", name, ofSize(total))
 		}
 	}
 	if d.tty && d.bar.Set64(done) != nil {
@@ -111,4 +111,12 @@ func (d *downloads) progress(name string, done, total int64) {
 	if !d.tty && done == total {
 		cli.Say(d.w, "fetched %s", name)
 	}
+}
+
+// ofSize is empty for a size that is not known before the end.
+func ofSize(total int64) string {
+	if total == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d bytes)", total)
 }

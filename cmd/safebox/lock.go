@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,9 +37,12 @@ func lockFetchCommand() *cobra.Command {
 into one tar; unpacked, that folder serves as --inputs anywhere.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			l, _, err := f.open()
+			l, path, err := f.open()
 			if err != nil {
 				return err
+			}
+			if sameFile(path, archive) {
+				return cli.Usage(fmt.Errorf("--archive %s is the lock file itself", archive), "name another file")
 			}
 			r, err := f.resolver(c.ErrOrStderr())
 			if err != nil {
@@ -60,6 +64,16 @@ into one tar; unpacked, that folder serves as --inputs anywhere.`,
 	c.Flags().StringVar(&archive, "archive", "", "tar file to write")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// sameFile tells whether both names lead to one file.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	two, err := os.Stat(b)
+	return err == nil && os.SameFile(one, two)
 }
 
 // jsonPackage is a package in the JSON of `lock`.
