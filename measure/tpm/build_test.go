@@ -42,6 +42,20 @@ func realFirmware(t testing.TB) []byte {
 	return b
 }
 
+// realDisk is testdata/disk.img.
+func realDisk(t testing.TB) []byte {
+	t.Helper()
+	r, err := xz.NewReader(bytes.NewReader(readFile(t, "testdata/disk.img.xz")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // boots are the folders of ../eventlog/testdata/uefi.
 func boots() []string {
 	return []string{"cred", "esp", "kappend", "kraw", "kuki", "mkosiesp", "osrel", "smbios", "uki", "uki262"}

@@ -2,6 +2,8 @@ package tpm
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"strings"
 	"testing"
 
@@ -109,6 +111,46 @@ func TestCompanions(t *testing.T) {
 		if err := checkCompanions([]fat.File{{Path: path}}); (err == nil) != ok {
 			t.Errorf("%s: got error %v", path, err)
 		}
+	}
+}
+
+// TestDiskRefuses adds to a disk what would boot another way, or measure more,
+// than predicted.
+func TestDiskRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(disk []byte)
+		want   string
+	}{
+		{"companion", func(disk []byte) {
+			// FATGEN, "FAT Directory Structure": the entry behind EFI, an empty file.
+			copy(disk[bytes.Index(disk, []byte("EFI        \x10"))+32:], "LOADER     \x20")
+		}, `"LOADER": systemd-stub may measure`},
+		{"second ESP", addESP, "more than one EFI system partition"},
+	} {
+		disk := realDisk(t)
+		tt.change(disk)
+		_, err := Predict(Input{Boot: ESP, Disk: bytes.NewReader(disk), DiskSize: int64(len(disk))}, SHA256)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// addESP adds a partition of one sector at 2 MiB, of the type of the first, to
+// both copies of the table (UEFI 2.10, tables 5-5 and 5-6).
+func addESP(disk []byte) {
+	le := binary.LittleEndian
+	for _, header := range [][]byte{disk[512:1024], disk[len(disk)-512:]} {
+		entries := disk[512*le.Uint64(header[72:]):][:128*128]
+		second := entries[128:256]
+		copy(second, entries[:16])
+		second[16] = 1 // unique GUID
+		le.PutUint64(second[32:], 4096)
+		le.PutUint64(second[40:], 4096)
+		le.PutUint32(header[88:], crc32.ChecksumIEEE(entries))
+		le.PutUint32(header[16:], 0)
+		le.PutUint32(header[16:], crc32.ChecksumIEEE(header[:92]))
 	}
 }
 

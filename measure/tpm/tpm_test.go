@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
-
-	"github.com/ulikunitz/xz"
 
 	"safebox/measure/eventlog"
 	"safebox/measure/tpm/golden"
@@ -47,14 +44,7 @@ func TestOracle(t *testing.T) {
 // TestDisk predicts from a disk that other programs made and compares with
 // testdata/oracle.txt.
 func TestDisk(t *testing.T) {
-	r, err := xz.NewReader(bytes.NewReader(readFile(t, "testdata/disk.img.xz")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	disk := realDisk(t)
 	oracle := string(readFile(t, "testdata/oracle.txt"))
 	for _, bank := range banks() {
 		p, err := Predict(Input{Boot: ESP, Disk: bytes.NewReader(disk), DiskSize: int64(len(disk))}, bank)
