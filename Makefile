@@ -34,6 +34,7 @@ test: setup ## all tests, real boots included; nothing is skipped
 	ci/test
 
 check: tools ## format, vet, linters, tidy modules, import rules, scripts
+	ci/setup check
 	ci/check $(tools)
 
 fuzz: ## every fuzz target for $(seconds) seconds
