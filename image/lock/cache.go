@@ -137,6 +137,34 @@ func (s store) write(ctx context.Context, p pinned, src io.Reader, place, hint s
 	return nil
 }
 
+// checkedName is the file that stands for "every line of p is true": the package
+// had its hash, its control fields and all its files. A file in the cache has
+// only its own hash to show, so without this a wrong package line would go
+// unnoticed, and into release.json, wherever the cache is warm.
+func (s store) checkedName(p Package) string {
+	return filepath.Join(string(s), "checked", Digest(sha256.Sum256([]byte(p.lines()))).String())
+}
+
+func (s store) checked(p Package) (bool, error) {
+	_, err := os.Stat(s.checkedName(p))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (s store) setChecked(p Package) error {
+	name := s.checkedName(p)
+	err := os.MkdirAll(filepath.Dir(name), 0o755)
+	if err == nil {
+		err = os.WriteFile(name, nil, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("writing cache: %w", err)
+	}
+	return nil
+}
+
 // sourceError is a failure to read the source, as opposed to one to write the
 // copy: another place may do better.
 type sourceError struct{ err error }

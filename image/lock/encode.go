@@ -3,6 +3,7 @@ package lock
 import (
 	"bytes"
 	"fmt"
+	"strings"
 )
 
 // preamble starts every lock that Encode writes.
@@ -17,10 +18,17 @@ func (l *Lock) Encode() []byte {
 	fmt.Fprintf(&b, "format %s\nepoch %d\ngo %s\n", Format, l.Epoch, l.Go)
 	fmt.Fprintf(&b, "toolchain %s@%s %s\n", l.Toolchain.Path, l.Toolchain.Version, l.Toolchain.Sum)
 	for _, p := range l.Packages {
-		fmt.Fprintf(&b, "\npackage %s %s %s %d %s %s\n", p.Name, p.Version, p.Architecture, p.Size, p.SHA256, p.Pool)
-		for _, f := range p.Files {
-			fmt.Fprintf(&b, "  file %s %s %d %s\n", f.Role, f.Path, f.Size, f.SHA256)
-		}
+		b.WriteString("\n" + p.lines())
 	}
 	return b.Bytes()
+}
+
+// lines is the package's part of a lock.
+func (p Package) lines() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "package %s %s %s %d %s %s\n", p.Name, p.Version, p.Architecture, p.Size, p.SHA256, p.Pool)
+	for _, f := range p.Files {
+		fmt.Fprintf(&b, "  file %s %s %d %s\n", f.Role, f.Path, f.Size, f.SHA256)
+	}
+	return b.String()
 }

@@ -49,22 +49,29 @@ func (r *Resolver) cache() (store, error) {
 }
 
 // File returns the bytes of one file of a package. They come from the cache if
-// they are there; else the package is fetched and unpacked once, and all of
-// its locked files enter the cache. They are verified every time.
+// they are there and all that the lock says of the package was found true once;
+// else the package is fetched and unpacked, and all of its locked files enter
+// the cache. The bytes are verified every time.
 func (r *Resolver) File(ctx context.Context, p Package, f File) ([]byte, error) {
 	cache, err := r.cache()
 	if err != nil {
 		return nil, err
 	}
-	b, ok, err := cache.read(f.pinned(p))
-	if err != nil || ok {
-		return b, err
+	checked, err := cache.checked(p)
+	if err != nil {
+		return nil, err
+	}
+	if checked {
+		b, ok, err := cache.read(f.pinned(p))
+		if err != nil || ok {
+			return b, err
+		}
 	}
 	files, err := r.unpack(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	b, ok = files[f]
+	b, ok := files[f]
 	if !ok {
 		return nil, fmt.Errorf("package %s: the lock lists no file %s %s", p, f.Role, f.Path)
 	}
@@ -193,7 +200,7 @@ func (r *Resolver) unpack(ctx context.Context, p Package) (map[File][]byte, erro
 			return nil, err
 		}
 	}
-	return files, nil
+	return files, cache.setChecked(p)
 }
 
 // extract opens the package and checks that it is the one that its line says.

@@ -444,6 +444,35 @@ func TestLockAgainstPackage(t *testing.T) {
 	}
 }
 
+// A cache that holds the files already proves nothing about another line for
+// their package: it would be published in release.json as an input.
+func TestWarmCacheAgainstWrongLine(t *testing.T) {
+	good, _ := small(t)
+	r := Resolver{CacheDir: t.TempDir(), Inputs: []string{filepath.Join("testdata/archive", filepath.Dir(good.Pool))}, Offline: true}
+	if _, err := r.File(t.Context(), good, good.Files[0]); err != nil {
+		t.Fatal(err)
+	}
+	r.Inputs = nil
+	for name, change := range map[string]func(*Package){
+		"hash": func(p *Package) { p.SHA256[0] ^= 1 },
+		"size": func(p *Package) { p.Size++ },
+		"version": func(p *Package) {
+			p.Version, p.Pool = "1:2.0-1", "pool/main/s/small-boot/small-boot_2.0-1_all.deb"
+		},
+	} {
+		wrong := good
+		change(&wrong)
+		for range 2 { // the failure leaves nothing behind that a second try believes
+			if _, err := r.File(t.Context(), wrong, wrong.Files[0]); err == nil {
+				t.Errorf("%s: got no error", name)
+			}
+		}
+	}
+	if _, err := r.File(t.Context(), good, good.Files[0]); err != nil {
+		t.Errorf("the right line: %v", err)
+	}
+}
+
 func TestFileNotInLock(t *testing.T) {
 	p, _ := small(t)
 	r := Resolver{CacheDir: t.TempDir(), Inputs: []string{filepath.Join("testdata/archive", filepath.Dir(p.Pool))}, Offline: true}
