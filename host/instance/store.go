@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"safebox/host/hint"
@@ -221,7 +222,24 @@ func (s *Store) look(id string) (*Info, error) {
 	if i.State != Ended {
 		i.State = Killed
 	}
-	return i, os.RemoveAll(filepath.Join(dir, runName))
+	return i, removeAbandoned(filepath.Join(dir, runName))
+}
+
+// Processes of a killed agent get SIGKILL with it, but may make a last file
+// before they are gone.
+const (
+	abandonedTime  = 5 * time.Second
+	abandonedPause = 20 * time.Millisecond
+)
+
+// removeAbandoned removes a folder whose owner was killed a moment ago.
+func removeAbandoned(dir string) error {
+	for deadline := time.Now().Add(abandonedTime); ; time.Sleep(abandonedPause) {
+		err := os.RemoveAll(dir)
+		if !errors.Is(err, syscall.ENOTEMPTY) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // removeUnborn removes the folder of an agent that was killed before it had
