@@ -40,7 +40,7 @@ type Report struct {
 	Platform    string    `json:"platform"`
 	Kernel      string    `json:"kernel"`       // uname release
 	CommandLine string    `json:"command_line"` // /proc/cmdline without its newline
-	Form        string    `json:"form"`         // the accepted command-line form: "esp", "kernel"; empty when refused
+	Form        string    `json:"form"`         // name of the accepted command-line form: "uki"; empty when refused
 	Steps       []Step    `json:"steps"`
 	Refusals    []Refusal `json:"refusals"` // empty but for a test-only init, which reports where the appliance powers off
 	Modules     []string  `json:"modules"`  // in load order
