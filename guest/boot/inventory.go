@@ -57,18 +57,15 @@ func takeInventory(root fs.FS) ([]entry, error) {
 func checkInventory(found []entry) (string, error) {
 	found = slices.Clone(found)
 	slices.SortFunc(found, func(a, b entry) int { return strings.Compare(a.path, b.path) })
-	want := expectedEntries()
+	want, err := expectedEntries()
+	if err != nil {
+		return "", err
+	}
 	var list findings
-	modules := 0
 	for _, e := range found {
 		wanted, named := want[e.path]
 		delete(want, e.path)
 		switch {
-		case strings.HasPrefix(e.path, layout.ModuleDir+"/"):
-			if err := checkModule(e, modules); err != nil {
-				list.add("initramfs-entry", err.Error())
-			}
-			modules++
 		case !named:
 			list.add(unexpectedID(e.path), fmt.Sprintf("/%s (%s) is not part of the appliance", e.path, e.mode))
 		case !wanted(e):
@@ -81,16 +78,15 @@ func checkInventory(found []entry) (string, error) {
 	if r := list.refusals(); len(r) > 0 {
 		return "", r
 	}
-	return fmt.Sprintf("%d entries, %d modules", len(found), modules), nil
+	return fmt.Sprintf("%d entries, %d modules", len(found), len(layout.Modules())), nil
 }
 
-// expectedEntries maps the path of everything outside the module folder to
-// the test that it must pass.
-func expectedEntries() map[string]func(entry) bool {
+// expectedEntries maps every path of the appliance to the test that what is
+// there must pass.
+func expectedEntries() (map[string]func(entry) bool, error) {
 	directory := func(e entry) bool { return e.mode.IsDir() }
-	want := map[string]func(entry) bool{
-		layout.Init: func(e entry) bool { return e.mode.IsRegular() },
-	}
+	file := func(e entry) bool { return e.mode.IsRegular() }
+	want := map[string]func(entry) bool{layout.Init: file}
 	for _, d := range layout.Directories() {
 		want[d] = directory
 	}
@@ -98,27 +94,20 @@ func expectedEntries() map[string]func(entry) bool {
 		want[d] = directory
 	}
 	want["dev/console"] = isConsole
-	return want
+	for n, name := range layout.Modules() {
+		path, err := layout.ModuleFile(n, name)
+		if err != nil {
+			return nil, err
+		}
+		want[path] = file
+	}
+	return want, nil
 }
 
 // isConsole: character device 5,1 (Linux admin-guide/devices.txt), which
 // makes st_rdev 0x501.
 func isConsole(e entry) bool {
 	return e.mode.Type() == fs.ModeDevice|fs.ModeCharDevice && e.device == 0x501
-}
-
-// checkModule checks the n-th entry of the module folder in name order.
-func checkModule(e entry, n int) error {
-	position, _, err := layout.ParseModuleFile(strings.TrimPrefix(e.path, layout.ModuleDir+"/"))
-	switch {
-	case err != nil:
-		return fmt.Errorf("/%s: %w", e.path, err)
-	case !e.mode.IsRegular():
-		return fmt.Errorf("/%s is %s, want a file", e.path, e.mode)
-	case position != n:
-		return fmt.Errorf("/%s stands at position %d of the load order", e.path, n)
-	}
-	return nil
 }
 
 // unexpectedID names the reason for an entry that should not be there.

@@ -104,7 +104,12 @@ func treeChanges() []treeChange {
 		{"node beside the console", func(m fstest.MapFS) { m["dev/mem"] = device(1, 1) }, []string{"initramfs-entry"}},
 		{"module name", func(m fstest.MapFS) { m["modules/evil.ko"] = file }, []string{"initramfs-entry"}},
 		{"module twice at a position", func(m fstest.MapFS) { m["modules/01-evil.ko"] = file }, []string{"initramfs-entry"}},
-		{"gap in the order", func(m fstest.MapFS) { delete(m, "modules/01-net_failover.ko") }, []string{"initramfs-entry"}},
+		{"module at the next position", func(m fstest.MapFS) { m["modules/03-vsock.ko"] = file }, []string{"initramfs-entry"}},
+		{"other module at a position", func(m fstest.MapFS) {
+			delete(m, "modules/02-virtio_net.ko")
+			m["modules/02-vsock.ko"] = file
+		}, []string{"initramfs-entry", "initramfs-missing"}},
+		{"module is missing", func(m fstest.MapFS) { delete(m, "modules/01-net_failover.ko") }, []string{"initramfs-missing"}},
 		{"module is a symlink", func(m fstest.MapFS) {
 			m["modules/00-failover.ko"] = &fstest.MapFile{Mode: fs.ModeSymlink, Data: []byte("../init")}
 		}, []string{"initramfs-entry"}},

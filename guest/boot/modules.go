@@ -11,21 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loadModules loads the modules of the initramfs in the order of their names
+// loadModules loads the modules of the initramfs in their order
 // and then closes the door for good. The kernel checks their signatures
 // (module.sig_enforce=1).
 func (b *machine) loadModules() (string, error) {
-	// ReadDir sorts by name, and the names begin with the position.
-	files, err := os.ReadDir("/" + layout.ModuleDir)
-	if err != nil {
-		return "", err
-	}
-	for _, f := range files {
-		_, name, err := layout.ParseModuleFile(f.Name())
+	for n, name := range layout.Modules() {
+		file, err := layout.ModuleFile(n, name)
 		if err != nil {
 			return "", err
 		}
-		if err := loadModule(filepath.Join("/", layout.ModuleDir, f.Name())); err != nil {
+		if err := loadModule(filepath.Join("/", file)); err != nil {
 			return "", err
 		}
 		b.report.Modules = append(b.report.Modules, name)

@@ -27,11 +27,12 @@ func Directories() []string {
 	return []string{"dev", ModuleDir, "proc", "run", "sys", "tmp"}
 }
 
-// Modules lists the kernel modules that the appliance asks for, by the name
-// that the kernel uses (underscores). The archive holds them and what they
-// depend on, nothing more.
+// Modules lists the kernel modules of the appliance, all of them, in load
+// order and by the name that the kernel uses (underscores). The assembler
+// refuses to build with any other list, so a kernel whose modules depend on
+// others needs a change here first.
 func Modules() []string {
-	return []string{"virtio_net"}
+	return []string{"failover", "net_failover", "virtio_net"}
 }
 
 // maxModules bounds the number in a module's file name.
