@@ -111,9 +111,20 @@ func writeDescription(dir string) error {
 		Type: release.Type, Kernel: "distro", LockSHA256: strings.Repeat("00", 32),
 		Inputs:       []release.Input{{Package: "none", SHA256: strings.Repeat("00", 32)}},
 		CommandLines: []release.CommandLine{{Platform: "vtpm", Form: "none", Text: "none"}},
-		Measurements: []release.Measurement{{Platform: "vtpm", Boot: "esp", Bank: "sha256", Registers: []release.Register{
-			{Name: "pcr1", Rule: release.RuleAny},
-		}}},
+	}
+	for _, m := range []release.Measurement{
+		{Boot: "esp", Bank: "sha256"}, {Boot: "esp", Bank: "sha384"}, {Boot: "kernel", Bank: "sha256"}, {Boot: "kernel", Bank: "sha384"},
+	} {
+		zero := strings.Repeat("00", map[string]int{"sha256": 32, "sha384": 48}[m.Bank])
+		m.Platform = "vtpm"
+		for i, rule := range strings.Fields("exact any exact exact exact fixed-disk exact exact zero exact any exact zero zero zero configuration") {
+			reg := release.Register{Name: fmt.Sprintf("pcr%d", i), Rule: rule, Value: zero}
+			if rule == release.RuleAny {
+				reg.Value = ""
+			}
+			m.Registers = append(m.Registers, reg)
+		}
+		r.Measurements = append(r.Measurements, m)
 	}
 	for _, name := range []string{releaseCode, releaseVars, releaseUKI, releaseDisk} {
 		b, err := os.ReadFile(filepath.Join(dir, name))

@@ -196,7 +196,8 @@ func (d *demo) predict() error {
 	for _, r := range m.Registers {
 		d.w.printf("   %-6s %-13s %s\n", r.Name, r.Rule, r.Value)
 	}
-	d.found("predicted  PCR 0, 2 to 9 and 11 to 15, in two banks, for two ways of booting, from the files alone")
+	d.found("predicted  PCR 0, 2 to 9 and 11 to 15, in two banks, for two ways of booting, from the files")
+	d.found("           alone (PCR 0 with one digest learned from a labelled golden boot of that firmware)")
 	return nil
 }
 

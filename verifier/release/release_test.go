@@ -20,11 +20,35 @@ func example() *Release {
 			{Name: "safebox.efi", Size: 2, SHA256: h32, SHA384: h48},
 		},
 		CommandLines: []CommandLine{{Platform: "vtpm", Form: "uki", Text: "console=ttyS0"}},
-		Measurements: []Measurement{{Platform: "vtpm", Boot: "esp", Bank: "sha256", Registers: []Register{
-			{Name: "pcr1", Rule: "any"},
-			{Name: "pcr4", Rule: "exact", Value: h32},
-			{Name: "pcr8", Rule: "zero", Value: strings.Repeat("00", 32)},
-		}}},
+		Measurements: []Measurement{
+			{"vtpm", "esp", "sha256", registers(32)},
+			{"vtpm", "esp", "sha384", registers(48)},
+			{"vtpm", "kernel", "sha256", registers(32)},
+			{"vtpm", "kernel", "sha384", registers(48)},
+		},
+	}
+}
+
+// registers is the table of specs/protocol.md, section 4, written by hand.
+func registers(size int) []Register {
+	value, zero := strings.Repeat("0a", size), strings.Repeat("00", size)
+	return []Register{
+		{"pcr0", "exact", value},
+		{"pcr1", "any", ""},
+		{"pcr2", "exact", value},
+		{"pcr3", "exact", value},
+		{"pcr4", "exact", value},
+		{"pcr5", "fixed-disk", value},
+		{"pcr6", "exact", value},
+		{"pcr7", "exact", value},
+		{"pcr8", "zero", zero},
+		{"pcr9", "exact", value},
+		{"pcr10", "any", ""},
+		{"pcr11", "exact", value},
+		{"pcr12", "zero", zero},
+		{"pcr13", "zero", zero},
+		{"pcr14", "zero", zero},
+		{"pcr15", "configuration", zero},
 	}
 }
 
@@ -44,36 +68,45 @@ func TestRoundTrip(t *testing.T) {
 	if _, ok := r.Artifact("safebox.efi"); !ok {
 		t.Error("artifact safebox.efi not found")
 	}
-	if _, ok := r.Measurement("vtpm", "esp", "sha384"); ok {
+	if _, ok := r.Measurement("vtpm", "esp", "sha384"); !ok {
+		t.Error("measurement vtpm esp sha384 not found")
+	}
+	if _, ok := r.Measurement("vtpm", "esp", "sha1"); ok {
 		t.Error("found a measurement that is not there")
 	}
 }
 
 func TestCheckRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Release){
-		"type":               func(r *Release) { r.Type = "safebox/release/v2" },
-		"kernel":             func(r *Release) { r.Kernel = "" },
-		"no inputs":          func(r *Release) { r.Inputs = nil },
-		"short digest":       func(r *Release) { r.Artifacts[0].SHA384 = r.Artifacts[0].SHA256 },
-		"upper-case digest":  func(r *Release) { r.LockSHA256 = strings.ToUpper(r.LockSHA256) },
-		"artifact order":     func(r *Release) { r.Artifacts[0], r.Artifacts[1] = r.Artifacts[1], r.Artifacts[0] },
-		"artifact twice":     func(r *Release) { r.Artifacts[1].Name = r.Artifacts[0].Name },
-		"name leaves folder": func(r *Release) { r.Artifacts[0].Name = "../passwd" },
-		"absolute name":      func(r *Release) { r.Artifacts[0].Name = "/passwd" },
-		"hidden name":        func(r *Release) { r.Artifacts[0].Name = ".ssh/id" },
-		"bank":               func(r *Release) { r.Measurements[0].Bank = "sha1" },
-		"measurement twice":  func(r *Release) { r.Measurements = append(r.Measurements, r.Measurements[0]) },
-		"exact without value": func(r *Release) {
-			r.Measurements[0].Registers[1].Value = ""
+		"type":                func(r *Release) { r.Type = "safebox/release/v2" },
+		"kernel":              func(r *Release) { r.Kernel = "" },
+		"no inputs":           func(r *Release) { r.Inputs = nil },
+		"short digest":        func(r *Release) { r.Artifacts[0].SHA384 = r.Artifacts[0].SHA256 },
+		"upper-case digest":   func(r *Release) { r.LockSHA256 = strings.ToUpper(r.LockSHA256) },
+		"artifact order":      func(r *Release) { r.Artifacts[0], r.Artifacts[1] = r.Artifacts[1], r.Artifacts[0] },
+		"artifact twice":      func(r *Release) { r.Artifacts[1].Name = r.Artifacts[0].Name },
+		"name leaves folder":  func(r *Release) { r.Artifacts[0].Name = "../passwd" },
+		"absolute name":       func(r *Release) { r.Artifacts[0].Name = "/passwd" },
+		"hidden name":         func(r *Release) { r.Artifacts[0].Name = ".ssh/id" },
+		"bank":                func(r *Release) { r.Measurements[0].Bank = "sha1" },
+		"measurement twice":   func(r *Release) { r.Measurements = append(r.Measurements, r.Measurements[0]) },
+		"measurement missing": func(r *Release) { r.Measurements = r.Measurements[:3] },
+		"measurement order": func(r *Release) {
+			r.Measurements[0], r.Measurements[1] = r.Measurements[1], r.Measurements[0]
 		},
-		"zero with value": func(r *Release) {
-			r.Measurements[0].Registers[2].Value = r.Measurements[0].Registers[1].Value
-		},
-		"any with value": func(r *Release) {
-			r.Measurements[0].Registers[0].Value = r.Measurements[0].Registers[1].Value
-		},
-		"register twice": func(r *Release) { r.Measurements[0].Registers[2].Name = "pcr4" },
-		"unknown rule":   func(r *Release) { r.Measurements[0].Registers[0].Rule = "" },
+		"other boot":           func(r *Release) { r.Measurements[0].Boot = "shim" },
+		"register missing":     func(r *Release) { r.Measurements[3].Registers = r.Measurements[3].Registers[:15] },
+		"register twice":       func(r *Release) { r.Measurements[0].Registers[3].Name = "pcr2" },
+		"exact without value":  func(r *Release) { r.Measurements[0].Registers[4].Value = "" },
+		"zero with value":      func(r *Release) { r.Measurements[0].Registers[12].Value = strings.Repeat("0a", 32) },
+		"any with value":       func(r *Release) { r.Measurements[0].Registers[1].Value = strings.Repeat("0a", 32) },
+		"pcr4 any":             func(r *Release) { r.Measurements[0].Registers[4] = Register{"pcr4", "any", ""} },
+		"pcr9 any":             func(r *Release) { r.Measurements[2].Registers[9] = Register{"pcr9", "any", ""} },
+		"pcr12 any":            func(r *Release) { r.Measurements[1].Registers[12] = Register{"pcr12", "any", ""} },
+		"pcr8 exact":           func(r *Release) { r.Measurements[0].Registers[8].Rule = "exact" },
+		"unknown rule":         func(r *Release) { r.Measurements[0].Registers[0].Rule = "" },
+		"command line's form":  func(r *Release) { r.CommandLines[0].Form = "" },
+		"command line's owner": func(r *Release) { r.CommandLines[0].Platform = "snp" },
 	} {
 		r := example()
 		change(r)
