@@ -4,11 +4,13 @@ package ci
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
 	"io/fs"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -57,38 +59,94 @@ func room(path string) string {
 // TestImportRules is design/architecture.md, "Folders", as a test.
 func TestImportRules(t *testing.T) {
 	packages := load(t)
-	seen := map[string]int{}
-	for path, p := range packages {
-		from := room(path)
-		seen[from]++
-		for _, imported := range p.Imports {
-			to := room(imported)
-			if to == "cmd" && from != "cmd" || to == "ci" || to == "host" && from != "host" && from != "cmd" && from != "ci" {
-				t.Errorf("%s imports %s: nothing imports %s", path, imported, to)
-			}
-		}
-		for _, dep := range p.Deps {
-			to := room(dep)
-			if from == "guest" && to == "host" || from == "host" && to == "guest" {
-				t.Errorf("%s reaches %s: guest and host never import each other", path, dep)
-			}
-			if path == "safebox/cmd/safebox" && to == "host" {
-				t.Errorf("%s reaches %s: the people's command never links the host agent", path, dep)
-			}
-		}
-		if (from == "measure" || from == "verifier") && path != "safebox/verifier/collateral" {
-			pure(t, p)
-		}
+	for _, v := range violations(packages) {
+		t.Error(v)
 	}
 	for _, want := range []string{"measure", "verifier", "guest", "host", "image", "cmd"} {
-		if seen[want] == 0 {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(packages)), func(p string) bool { return room(p) == want }) {
 			t.Errorf("no package seen in %s: the test looks at nothing", want)
 		}
 	}
 }
 
-// TestNoClock: measure and verifier take the time as an argument.
-func TestNoClock(t *testing.T) {
+// TestViolations: each rule finds what breaks it.
+func TestViolations(t *testing.T) {
+	for want, p := range map[string]listed{
+		"nothing imports cmd":  {ImportPath: "safebox/image", Imports: []string{"safebox/cmd/internal/cli"}},
+		"nothing imports ci":   {ImportPath: "safebox/host/vmm", Imports: []string{"safebox/ci/e2e"}},
+		"nothing imports host": {ImportPath: "safebox/image", Imports: []string{"safebox/host/vmm"}},
+		"guest reaches host":   {ImportPath: "safebox/guest/api", Deps: []string{"safebox/host/relay"}},
+		"host reaches guest":   {ImportPath: "safebox/host/relay", Deps: []string{"safebox/guest/api"}},
+		"people's command":     {ImportPath: "safebox/cmd/safebox", Deps: []string{"safebox/host/relay"}},
+		"measure imports os":   {ImportPath: "safebox/measure/pe", Imports: []string{"os"}},
+		"verifier imports net": {ImportPath: "safebox/verifier/canon", Imports: []string{"net"}},
+		"verifier imports log": {ImportPath: "safebox/verifier/canon", Imports: []string{"log/slog"}},
+		"measure reaches http": {ImportPath: "safebox/measure/tpm", Deps: []string{"net/http"}},
+		"measure reaches exec": {ImportPath: "safebox/measure/tpm", Deps: []string{"os/exec"}},
+	} {
+		if got := violations(map[string]listed{p.ImportPath: p}); len(got) != 1 {
+			t.Errorf("%s: got %q, want one violation", want, got)
+		}
+	}
+	for _, p := range []listed{
+		{ImportPath: "safebox/cmd/safebox", Imports: []string{"safebox/cmd/internal/cli", "os"}},
+		{ImportPath: "safebox/cmd/safebox-host", Imports: []string{"safebox/host/vmm"}, Deps: []string{"net/http"}},
+		{ImportPath: "safebox/ci/e2e", Imports: []string{"safebox/host/vmm"}},
+		{ImportPath: "safebox/verifier/collateral", Imports: []string{"net/http", "os"}, Deps: []string{"net/http"}},
+		{ImportPath: "golang.org/x/net", Imports: []string{"os"}},
+	} {
+		if got := violations(map[string]listed{p.ImportPath: p}); len(got) != 0 {
+			t.Errorf("%s: got %q, want none", p.ImportPath, got)
+		}
+	}
+}
+
+// violations lists what breaks a rule.
+func violations(packages map[string]listed) []string {
+	var found []string
+	report := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	for path, p := range packages {
+		from := room(path)
+		for _, imported := range p.Imports {
+			to := room(imported)
+			if to == "cmd" && from != "cmd" || to == "ci" || to == "host" && from != "host" && from != "cmd" && from != "ci" {
+				report("%s imports %s: nothing imports %s", path, imported, to)
+			}
+		}
+		for _, dep := range p.Deps {
+			to := room(dep)
+			if from == "guest" && to == "host" || from == "host" && to == "guest" {
+				report("%s reaches %s: guest and host never import each other", path, dep)
+			}
+			if path == "safebox/cmd/safebox" && to == "host" {
+				report("%s reaches %s: the people's command never links the host agent", path, dep)
+			}
+		}
+		if (from == "measure" || from == "verifier") && path != "safebox/verifier/collateral" {
+			found = append(found, impurities(p)...)
+		}
+	}
+	return found
+}
+
+func impurities(p listed) []string {
+	var found []string
+	for _, banned := range []string{"net", "net/http", "os", "os/exec", "log", "log/slog"} {
+		if slices.Contains(p.Imports, banned) {
+			found = append(found, p.ImportPath+" imports "+banned+": measure and verifier are pure")
+		}
+	}
+	for _, banned := range []string{"net/http", "os/exec"} {
+		if slices.Contains(p.Deps, banned) {
+			found = append(found, p.ImportPath+" reaches "+banned+": measure and verifier are pure at any depth")
+		}
+	}
+	return found
+}
+
+// TestPureSource: measure and verifier take the time as an argument and hold no
+// globals.
+func TestPureSource(t *testing.T) {
 	files := 0
 	for _, root := range []string{"../measure", "../verifier"} {
 		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
@@ -101,14 +159,9 @@ func TestNoClock(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			ast.Inspect(tree, func(n ast.Node) bool {
-				if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Now" {
-					if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" {
-						t.Errorf("%s calls time.Now", path)
-					}
-				}
-				return true
-			})
+			for _, finding := range impureSource(tree) {
+				t.Errorf("%s: %s", path, finding)
+			}
 			return nil
 		})
 		if err != nil {
@@ -120,16 +173,47 @@ func TestNoClock(t *testing.T) {
 	}
 }
 
-func pure(t *testing.T, p listed) {
-	t.Helper()
-	for _, banned := range []string{"net", "net/http", "os", "os/exec", "log", "log/slog"} {
-		if slices.Contains(p.Imports, banned) {
-			t.Errorf("%s imports %s: measure and verifier are pure", p.ImportPath, banned)
+// impureSource finds clocks and package variables in a file.
+func impureSource(tree *ast.File) []string {
+	var found []string
+	for _, i := range tree.Imports {
+		if i.Path.Value == `"time"` && i.Name != nil {
+			found = append(found, "imports time under another name")
 		}
 	}
-	for _, banned := range []string{"net/http", "os/exec"} {
-		if slices.Contains(p.Deps, banned) {
-			t.Errorf("%s reaches %s: measure and verifier are pure at any depth", p.ImportPath, banned)
+	for _, d := range tree.Decls {
+		if g, ok := d.(*ast.GenDecl); ok && g.Tok == token.VAR {
+			found = append(found, "has a package variable")
+		}
+	}
+	ast.Inspect(tree, func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		x, ok := s.X.(*ast.Ident)
+		if ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "After", "Tick", "NewTimer", "Sleep"}, s.Sel.Name) {
+			found = append(found, "calls time."+s.Sel.Name)
+		}
+		return true
+	})
+	return found
+}
+
+func TestImpureSource(t *testing.T) {
+	for source, want := range map[string]int{
+		"package p; import \"time\"; func f() { time.Now() }":              1,
+		"package p; import \"time\"; func f() { time.Since(time.Time{}) }": 1,
+		"package p; import t \"time\"; func f() { t.Now() }":               1,
+		"package p; var x int": 1,
+		"package p; import \"time\"; const x = time.Second; func f() { var y int; g(y) }": 0,
+	} {
+		tree, err := parser.ParseFile(token.NewFileSet(), "p.go", source, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := impureSource(tree); len(got) != want {
+			t.Errorf("%s: got %q, want %d findings", source, got, want)
 		}
 	}
 }

@@ -122,6 +122,9 @@ func (f *Folder) Write(name string, write func(io.Writer) error) error {
 
 // Commit makes the folder appear at its path, in place of an earlier result.
 func (f *Folder) Commit() error {
+	if err := f.checkReplaced(); err != nil {
+		return fmt.Errorf("putting %s in place: %w", f.path, errors.Join(err, f.Discard()))
+	}
 	err := unix.Renameat2(unix.AT_FDCWD, f.tmp, unix.AT_FDCWD, f.path, unix.RENAME_EXCHANGE)
 	if errors.Is(err, unix.ENOENT) {
 		err = unix.Renameat2(unix.AT_FDCWD, f.tmp, unix.AT_FDCWD, f.path, unix.RENAME_NOREPLACE)
@@ -133,6 +136,30 @@ func (f *Folder) Commit() error {
 		return fmt.Errorf("putting %s in place: %w", f.path, err)
 	}
 	return f.Discard() // after an exchange tmp names the earlier result
+}
+
+// checkReplaced refuses to remove files of an earlier result's folder that the
+// new one does not bring: they may be somebody's.
+func (f *Folder) checkReplaced() error {
+	err := filepath.WalkDir(f.path, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(f.path, path)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Lstat(filepath.Join(f.tmp, rel)); err != nil {
+			return fmt.Errorf("%s would be lost: it is not part of the new result; move it away", rel)
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, statErr := os.Lstat(f.path); errors.Is(statErr, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	return err
 }
 
 // Discard removes what is under construction; after Commit it does nothing.

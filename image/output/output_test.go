@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -109,6 +110,39 @@ func TestStrangersFolderIsNotReplaced(t *testing.T) {
 	}
 	if _, err := NewFolder(dir, "marker"); err == nil {
 		t.Error("accepted a folder with a stranger's files in it")
+	}
+}
+
+// TestStrangersFileIsNotLost: a file that somebody put beside a result stops
+// the next one, which leaves all as it was.
+func TestStrangersFileIsNotLost(t *testing.T) {
+	parent := t.TempDir()
+	path := filepath.Join(parent, "out")
+	for _, name := range []string{"marker", "sub/notes.txt"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(path, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(path, name), []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := NewFolder(path, "marker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Write("marker", text("new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(); err == nil || !strings.Contains(err.Error(), "sub/notes.txt") {
+		t.Errorf("got %v, want an error that names sub/notes.txt", err)
+	}
+	for _, name := range []string{"marker", "sub/notes.txt"} {
+		if b, err := os.ReadFile(filepath.Join(path, name)); err != nil || string(b) != "old" {
+			t.Errorf("%s: got %q, %v, want it as it was", name, b, err)
+		}
+	}
+	if got := names(t, parent); len(got) != 1 {
+		t.Errorf("left behind: %q", got)
 	}
 }
 
