@@ -48,12 +48,11 @@ func Build(ctx context.Context, o Options) (*Artifacts, error) {
 		return nil, err
 	}
 	o.Progress("compiling the init with go " + l.Go)
-	init, err := gobuild.Build(ctx, gobuild.Options{
-		SourceDir: o.Source,
-		Package:   o.Init,
-		GoVersion: l.Go,
-		Offline:   o.Resolver.Offline,
-	})
+	compiler, err := o.compiler(l)
+	if err != nil {
+		return nil, err
+	}
+	init, err := gobuild.Build(ctx, compiler)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"safebox/cmd/internal/cli"
+	"safebox/image"
 	"safebox/image/lock"
 	"safebox/image/output"
 )
@@ -27,14 +28,15 @@ func lockCommand() *cobra.Command {
 
 func lockFetchCommand() *cobra.Command {
 	var f inputFlags
-	var archive string
+	var archive, source string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "fetch",
 		Short: "Fetch every pinned input into the cache, or pack them all into one archive",
-		Long: `Fetches every package of the lock file into the cache, so that a build with
---offline succeeds. With --archive they are also packed, by content address,
-into one tar; unpacked, that folder serves as --inputs anywhere.`,
+		Long: `Fetches every package of the lock file into the cache. With --archive every
+input of a build is packed, by content address, into one tar: the packages, the
+Go modules of the init and the Go toolchain. Unpacked, that folder serves as
+--inputs of a build with --offline anywhere.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			l, path, err := f.open()
@@ -44,6 +46,11 @@ into one tar; unpacked, that folder serves as --inputs anywhere.`,
 			if sameFile(path, archive) {
 				return cli.Usage(fmt.Errorf("--archive %s is the lock file itself", archive), "name another file")
 			}
+			if archive != "" {
+				if source, err = findSource(source); err != nil {
+					return err
+				}
+			}
 			r, err := f.resolver(c.ErrOrStderr())
 			if err != nil {
 				return err
@@ -52,8 +59,7 @@ into one tar; unpacked, that folder serves as --inputs anywhere.`,
 				return err
 			}
 			if archive != "" {
-				err := output.File(archive, func(w io.Writer) error { return r.Pack(c.Context(), l, w) })
-				if err != nil {
+				if err := packInputs(c, r, l, source, archive); err != nil {
 					return err
 				}
 			}
@@ -62,8 +68,20 @@ into one tar; unpacked, that folder serves as --inputs anywhere.`,
 	}
 	f.add(c)
 	c.Flags().StringVar(&archive, "archive", "", "tar file to write")
+	c.Flags().StringVar(&source, "source", "", "root folder of the safebox source, whose modules --archive packs (default: the one around the working folder)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// packInputs writes the archive. Its modules are those that the init of the
+// source needs.
+func packInputs(c *cobra.Command, r *lock.Resolver, l *lock.Lock, source, archive string) error {
+	cli.Say(c.ErrOrStderr(), "fetching the Go modules and the toolchain")
+	modules, err := image.GoModules(c.Context(), image.Options{Resolver: r, Source: source, Init: image.InitPackage}, l)
+	if err != nil {
+		return err
+	}
+	return output.File(archive, func(w io.Writer) error { return r.Pack(c.Context(), l, modules, w) })
 }
 
 // sameFile tells whether both names lead to one file.

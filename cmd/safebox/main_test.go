@@ -66,13 +66,14 @@ type stage struct {
 	release string            // a folder that `safebox build` wrote
 	inputs  string            // the pinned packages under their own names
 	env     map[string]string // of this machine: compiler caches
+	proxy   string            // has a toolchain of one small file
 	disk    []byte
 	uki     []byte
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{release: filepath.Join(t.TempDir(), "release"), inputs: t.TempDir(), env: map[string]string{}}
+	s := &stage{release: filepath.Join(t.TempDir(), "release"), inputs: t.TempDir(), proxy: t.TempDir(), env: map[string]string{}}
 	var err error
 	if s.source, err = filepath.Abs(root); err != nil {
 		t.Fatal(err)
@@ -88,6 +89,10 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	s.linkInputs(t)
+	err = locktest.WriteModule(s.proxy, "golang.org/toolchain", "v0.0.1-go1.26.8.linux-amd64", "text", "content\n")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var stdout, stderr bytes.Buffer
 	args := []string{"build", "--source", s.source, "--inputs", s.inputs, "--out", s.release}
 	if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code != 0 {
@@ -164,6 +169,7 @@ func (s *stage) setUp(env *testscript.Env) error {
 	env.Setenv("LOCK", filepath.Join(s.source, "image", "safebox.lock"))
 	env.Setenv("RELEASE", s.release)
 	env.Setenv("INPUTS", s.inputs)
+	env.Setenv("TOOLCHAIN", "file://"+s.proxy)
 	env.Setenv("MIRROR", server.URL)
 	env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 	env.Setenv("APT_CONFIG", filepath.Join(env.WorkDir, "apt.conf"))

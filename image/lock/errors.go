@@ -8,9 +8,9 @@ import (
 // MismatchError is bytes that are not what the lock names. There is no way on
 // from it: a wrong file is never skipped or replaced.
 type MismatchError struct {
-	Subject string // what the lock pins: a package, or a file of one
+	Subject string // what is pinned: a package, a file of one, or a module
 	Place   string // where the bytes came from: a path or URL
-	Field   string // "size" or "sha256"
+	Field   string // "size", "sha256", or a module's "hash"
 	Got     string
 	Want    string
 	hint    string
@@ -28,6 +28,7 @@ const (
 	hintCache   = "the cache is damaged or was changed: delete this file, it will be fetched again"
 	hintInput   = "this folder holds another file under that name: remove it from --inputs, or correct the lock"
 	hintMirror  = "the lock and this server disagree: do not build from either before you know why"
+	hintModule  = "the go command's cache is damaged or was changed: run go clean -modcache"
 	hintPackage = "the package has its locked hash but the file in it has not: correct the lock"
 )
 

@@ -445,11 +445,11 @@ func TestPack(t *testing.T) {
 	l := parse(t, oldLock)
 	var first, second bytes.Buffer
 	r := Resolver{CacheDir: t.TempDir(), Mirrors: []string{mirror(t)}}
-	if err := r.Pack(t.Context(), l, &first); err != nil {
+	if err := r.Pack(t.Context(), l, nil, &first); err != nil {
 		t.Fatal(err)
 	}
 	r.CacheDir = t.TempDir()
-	if err := r.Pack(t.Context(), l, &second); err != nil {
+	if err := r.Pack(t.Context(), l, nil, &second); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(first.Bytes(), second.Bytes()) {

@@ -35,7 +35,7 @@ func ResolveToolchain(ctx context.Context, goVersion string) (Toolchain, error) 
 	if err != nil {
 		return Toolchain{}, fmt.Errorf("resolving toolchain go%s: %w", goVersion, err)
 	}
-	out, err := goCommand(ctx, dir, "mod", "download", "-json", t.Path+"@"+t.Version)
+	out, err := goCommand(ctx, dir, nil, "mod", "download", "-json", t.Path+"@"+t.Version)
 	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
 		return Toolchain{}, fmt.Errorf("resolving toolchain go%s: %w", goVersion, err)
 	}
@@ -64,7 +64,7 @@ func decodeDownload(out []byte, want Toolchain) (sum string, err error) {
 // checkSumDB refuses an environment in which the go command would not ask the
 // checksum database about the module: Go Modules Reference, "Private modules".
 func checkSumDB(ctx context.Context, path string) error {
-	out, err := goCommand(ctx, "", "env", "-json", "GOSUMDB", "GONOSUMDB", "GOPRIVATE")
+	out, err := goCommand(ctx, "", nil, "env", "-json", "GOSUMDB", "GONOSUMDB", "GOPRIVATE")
 	if err != nil {
 		return err
 	}
@@ -83,11 +83,13 @@ func checkSumDB(ctx context.Context, path string) error {
 	return nil
 }
 
-func goCommand(ctx context.Context, dir string, args ...string) ([]byte, error) {
+// goCommand runs the go command in the caller's environment, with env over it.
+func goCommand(ctx context.Context, dir string, env []string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Env = append(cmd.Environ(), "GOFLAGS=-mod=mod", "GOTOOLCHAIN=local", "GOWORK=off", "GO111MODULE=on")
+	cmd.Env = append(cmd.Env, env...)
 	out, stderr, err := runTool(cmd)
 	// "mod download -json" answers on stdout what went wrong, with status 1.
 	if err != nil && len(out) == 0 {

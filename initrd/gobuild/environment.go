@@ -1,6 +1,7 @@
 package gobuild
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -17,7 +18,7 @@ func passed() []string {
 // environment is the whole environment of the compiler. Everything that changes
 // the result is set; what is not listed (GOEXPERIMENT, GODEBUG, GOFIPS140, CC,
 // GO_EXTLINK_ENABLED, a locale, a time zone) is not there.
-func environment(caller []string, offline bool) []string {
+func environment(caller []string, o Options) []string {
 	env := []string{
 		"CGO_ENABLED=0", // no C compiler, no libc: static
 		"GOOS=linux",
@@ -32,12 +33,12 @@ func environment(caller []string, offline bool) []string {
 	}
 	for _, variable := range caller {
 		name, _, _ := strings.Cut(variable, "=")
-		if slices.Contains(passed(), name) && (name != "GOPROXY" || !offline) {
+		if slices.Contains(passed(), name) && (name != "GOPROXY" || !o.Offline) {
 			env = append(env, variable)
 		}
 	}
-	if offline {
-		env = append(env, "GOPROXY=off")
+	if o.Offline {
+		env = append(env, "GOPROXY="+cmp.Or(o.Proxy, "off"))
 	}
 	return env
 }

@@ -22,6 +22,10 @@ type Options struct {
 	Package   string // import path, or a path below SourceDir that starts with ./
 	GoVersion string // exact version of the compiler: "1.26.8"
 	Offline   bool   // fail rather than download a module
+
+	// Proxy is the GOPROXY of an offline build, of file URLs alone; empty for
+	// "off". go.sum verifies the modules in it as any other.
+	Proxy string
 }
 
 // maxOutput bounds the binary.
@@ -39,6 +43,30 @@ func Build(ctx context.Context, o Options) ([]byte, error) {
 }
 
 func build(ctx context.Context, o Options) (binary []byte, err error) {
+	c, err := newCompiler(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
+	out := filepath.Join(c.dir, "out")
+	if _, err := run(ctx, c.tool, o.SourceDir, c.env, arguments(out, o.Package)...); err != nil {
+		return nil, err
+	}
+	binary, err = readBounded(out)
+	if err != nil {
+		return nil, err
+	}
+	return binary, Check(binary, o.GoVersion)
+}
+
+// compiler is the go command of the wanted version.
+type compiler struct {
+	tool string
+	dir  string // temporary, for the caller to remove
+	env  []string
+}
+
+func newCompiler(ctx context.Context, o Options) (*compiler, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -50,23 +78,13 @@ func build(ctx context.Context, o Options) (binary []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-
 	// The go command removes its own temporary folder, but not when it is
 	// interrupted: in ours it goes in any case.
-	env := append(environment(os.Environ(), o.Offline), "GOTMPDIR="+dir)
+	env := append(environment(os.Environ(), o), "GOTMPDIR="+dir)
 	if err := checkVersion(ctx, tool, dir, env, o.GoVersion); err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	out := filepath.Join(dir, "out")
-	if _, err := run(ctx, tool, o.SourceDir, env, arguments(out, o.Package)...); err != nil {
-		return nil, err
-	}
-	binary, err = readBounded(out)
-	if err != nil {
-		return nil, err
-	}
-	return binary, Check(binary, o.GoVersion)
+	return &compiler{tool: tool, dir: dir, env: env}, nil
 }
 
 func (o Options) check() error {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/mod/module"
 )
 
 // version is that of the compiler that runs the test.
@@ -130,15 +131,15 @@ func TestBuildErrors(t *testing.T) {
 		want string
 		hint bool
 	}{
-		"other version":   {Options{good, ".", "1.26.999", true}, "building .: go version: got " + version() + " (", true},
-		"no version":      {Options{good, ".", "", true}, `building .: go version: got "", want the form 1.26.8`, false},
-		"no folder":       {Options{"", ".", version(), true}, "building .: no source folder given", false},
-		"flag":            {Options{good, "-toolexec=x", version(), true}, `building -toolexec=x: package: got "-toolexec=x"`, false},
-		"pattern":         {Options{good, "./...", version(), true}, `building ./...: package: got "./..."`, false},
-		"no such package": {Options{good, "./nosuch", version(), true}, "building ./nosuch: go build: exit status 1: ", true},
-		"compile error":   {Options{broken, ".", version(), true}, "bad.go:3:13: cannot use \"a\"", true},
-		"offline":         {Options{needy, ".", version(), true}, "building .: go build: exit status 1: ", true},
-		"library":         {Options{library, ".", version(), true}, "building .: checking the result: ELF: ", false},
+		"other version":   {Options{good, ".", "1.26.999", true, ""}, "building .: go version: got " + version() + " (", true},
+		"no version":      {Options{good, ".", "", true, ""}, `building .: go version: got "", want the form 1.26.8`, false},
+		"no folder":       {Options{"", ".", version(), true, ""}, "building .: no source folder given", false},
+		"flag":            {Options{good, "-toolexec=x", version(), true, ""}, `building -toolexec=x: package: got "-toolexec=x"`, false},
+		"pattern":         {Options{good, "./...", version(), true, ""}, `building ./...: package: got "./..."`, false},
+		"no such package": {Options{good, "./nosuch", version(), true, ""}, "building ./nosuch: go build: exit status 1: ", true},
+		"compile error":   {Options{broken, ".", version(), true, ""}, "bad.go:3:13: cannot use \"a\"", true},
+		"offline":         {Options{needy, ".", version(), true, ""}, "building .: go build: exit status 1: ", true},
+		"library":         {Options{library, ".", version(), true, ""}, "building .: checking the result: ELF: ", false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -187,11 +188,40 @@ func TestEnvironment(t *testing.T) {
 	}
 	online := append(slices.Clone(fixed), "GOPROXY=https://proxy.test", "GOCACHE=/c")
 	offline := append(slices.Clone(fixed), "GOCACHE=/c", "GOPROXY=off")
-	if diff := cmp.Diff(online, environment(caller, false)); diff != "" {
+	if diff := cmp.Diff(online, environment(caller, Options{Proxy: "file:///in"})); diff != "" {
 		t.Errorf("online (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(offline, environment(caller, true)); diff != "" {
+	if diff := cmp.Diff(offline, environment(caller, Options{Offline: true})); diff != "" {
 		t.Errorf("offline (-want +got):\n%s", diff)
+	}
+	offline[len(offline)-1] = "GOPROXY=file:///in,off"
+	if diff := cmp.Diff(offline, environment(caller, Options{Offline: true, Proxy: "file:///in,off"})); diff != "" {
+		t.Errorf("offline, with a proxy (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseModules(t *testing.T) {
+	got, err := parseModules("b.test/m v1.0.0\na.test/m v1.2.0\nb.test/m v1.0.0\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]module.Version{{Path: "a.test/m", Version: "v1.2.0"}, {Path: "b.test/m", Version: "v1.0.0"}}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := parseModules("a.test/m v1.2.0 replaced\n"); err == nil || !strings.Contains(err.Error(), "not replaced") {
+		t.Errorf("replaced: got %v", err)
+	}
+}
+
+// Progress must not push the error out of the line, and a wrong module is not
+// the compiler's matter.
+func TestComplaint(t *testing.T) {
+	stderr := "go: downloading a.test/m v1.0.0\nverifying a.test/m@v1.0.0: checksum mismatch\n\tdownloaded: h1:x\n"
+	if got, want := complaint(stderr), "verifying a.test/m@v1.0.0: checksum mismatch; downloaded: h1:x"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := hintFor(stderr); !strings.Contains(got, "go.sum") {
+		t.Errorf("hint: got %q", got)
 	}
 }
 

@@ -71,9 +71,20 @@ func run(ctx context.Context, tool, dir string, env []string, args ...string) (s
 		if ctx.Err() != nil {
 			return "", fmt.Errorf("go %s: %w", args[0], ctx.Err())
 		}
-		return "", &ToolError{err: fmt.Errorf("go %s: %w: %s", args[0], err, oneLine(stderr.String())), hint: hintFor(stderr.String())}
+		return "", &ToolError{err: fmt.Errorf("go %s: %w: %s", args[0], err, complaint(stderr.String())), hint: hintFor(stderr.String())}
 	}
 	return stdout.String(), nil
+}
+
+// complaint leaves out the progress of downloads, which would hide the error.
+func complaint(stderr string) string {
+	var said strings.Builder
+	for line := range strings.Lines(stderr) {
+		if !strings.HasPrefix(line, "go: downloading ") {
+			said.WriteString(line)
+		}
+	}
+	return oneLine(said.String())
 }
 
 // oneLine makes an error message of what the go command printed.
@@ -89,7 +100,9 @@ func oneLine(s string) string {
 func hintFor(stderr string) string {
 	switch {
 	case strings.Contains(stderr, "module lookup disabled by GOPROXY=off"):
-		return "the module cache lacks a dependency: build once without --offline, or fetch with safebox lock fetch"
+		return "the module cache lacks a dependency: build once without --offline, or give an unpacked archive of safebox lock fetch with --inputs"
+	case strings.Contains(stderr, "checksum mismatch"):
+		return "a module is not the one that go.sum names: do not build from it before you know why"
 	case strings.Contains(stderr, "no space left on device"):
 		return "free some space in the folders that TMPDIR and GOCACHE name"
 	default:
