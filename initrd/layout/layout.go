@@ -3,10 +3,7 @@
 // guest/boot) refuses to go on when it finds anything else.
 package layout
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Init is the path of the one executable, PID 1.
 const Init = "init"
@@ -39,8 +36,8 @@ func Modules() []string {
 const maxModules = 99
 
 // ModuleFile names the file of the n-th module (from 0) in load order:
-// "modules/00-failover.ko". The order lies in the names, so that PID 1 needs
-// no list and no dependency parser.
+// "modules/00-failover.ko". The position in the name shows the order to whoever
+// lists the archive.
 func ModuleFile(n int, name string) (string, error) {
 	if n < 0 || n > maxModules {
 		return "", fmt.Errorf("naming module %q: position %d, want 0 to %d", name, n, maxModules)
@@ -49,16 +46,6 @@ func ModuleFile(n int, name string) (string, error) {
 		return "", fmt.Errorf("naming module: %q is not a module name", name)
 	}
 	return fmt.Sprintf("%s/%02d-%s.ko", ModuleDir, n, name), nil
-}
-
-// ParseModuleFile is the inverse of ModuleFile for the name below ModuleDir,
-// such as "00-failover.ko".
-func ParseModuleFile(base string) (n int, name string, err error) {
-	stem, ok := strings.CutSuffix(base, ".ko")
-	if !ok || len(stem) < 4 || stem[2] != '-' || !digit(stem[0]) || !digit(stem[1]) || !validModuleName(stem[3:]) {
-		return 0, "", fmt.Errorf("parsing module file name %q: want NN-name.ko", base)
-	}
-	return int(stem[0]-'0')*10 + int(stem[1]-'0'), stem[3:], nil
 }
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }

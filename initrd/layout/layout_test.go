@@ -29,21 +29,6 @@ func TestModuleFile(t *testing.T) {
 		if got != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("ModuleFile(%d, %q): got %q, %v, want %q", tt.n, tt.name, got, err, tt.want)
 		}
-		base, ok := strings.CutPrefix(got, ModuleDir+"/")
-		if !ok {
-			continue
-		}
-		if n, name, err := ParseModuleFile(base); n != tt.n || name != tt.name || err != nil {
-			t.Errorf("ParseModuleFile(%q): got %d, %q, %v, want %d, %q", base, n, name, err, tt.n, tt.name)
-		}
-	}
-}
-
-func TestParseModuleFileErrors(t *testing.T) {
-	for _, base := range []string{"", ".ko", "00-.ko", "00-a", "0-a.ko", "000-a.ko", "x0-a.ko", "00_a.ko", "00-a.ko.ko", "00-A.ko", "+1-a.ko", "00-a/b.ko"} {
-		if n, name, err := ParseModuleFile(base); err == nil {
-			t.Errorf("ParseModuleFile(%q): got %d, %q, want an error", base, n, name)
-		}
 	}
 }
 
