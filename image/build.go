@@ -9,6 +9,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"slices"
 
 	"safebox/guest/boot/cmdline"
 	"safebox/image/disk"
@@ -87,12 +89,27 @@ func packInitrd(in *inputs, init []byte) (release string, ramdisk []byte, err er
 	if err != nil {
 		return "", nil, err
 	}
+	if err := checkModules(modules); err != nil {
+		return "", nil, err
+	}
 	archive, err := initrd.Archive(init, modules)
 	if err != nil {
 		return "", nil, err
 	}
 	ramdisk, err = initrd.Compress(archive)
 	return release, ramdisk, err
+}
+
+// checkModules refuses a list that PID 1 would refuse.
+func checkModules(modules []initrd.Module) error {
+	names := make([]string, len(modules))
+	for i, m := range modules {
+		names[i] = m.Name
+	}
+	if want := layout.Modules(); !slices.Equal(names, want) {
+		return fmt.Errorf("kernel modules in load order: got %q, want %q: PID 1 accepts the list of initrd/layout only", names, want)
+	}
+	return nil
 }
 
 // assemble adds the UKI and the disk that holds it. The order of the sections
