@@ -18,6 +18,7 @@ type LockError struct {
 	Err  error
 }
 
+// Error is the message, in one line.
 func (e *LockError) Error() string {
 	var at *lock.ParseError
 	if errors.As(e.Err, &at) {
@@ -26,6 +27,7 @@ func (e *LockError) Error() string {
 	return fmt.Sprintf("%s: %v", e.Name, e.Err)
 }
 
+// Unwrap gives the cause.
 func (e *LockError) Unwrap() error { return e.Err }
 
 // parseLock reads the lock file and looks for the roles that a build needs, so

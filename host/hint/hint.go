@@ -11,6 +11,7 @@ type Error struct {
 // New adds advice to err, which must not be nil.
 func New(err error, hint string) error { return &Error{err: err, hint: hint} }
 
+// Error is the message, in one line.
 func (e *Error) Error() string { return e.err.Error() }
 
 // Unwrap gives the error without the advice.

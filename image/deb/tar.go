@@ -21,6 +21,7 @@ const (
 	HardLink
 )
 
+// String is the name.
 func (t Type) String() string {
 	switch t {
 	case File:

@@ -16,6 +16,7 @@ type MismatchError struct {
 	hint    string
 }
 
+// Error is the message, in one line.
 func (e *MismatchError) Error() string {
 	return fmt.Sprintf("%s from %s: %s: got %s, want %s", e.Subject, e.Place, e.Field, e.Got, e.Want)
 }
@@ -39,6 +40,7 @@ type MissingError struct {
 	Looked  []string // places and what was found there, in order
 }
 
+// Error is the message, in one line.
 func (e *MissingError) Error() string {
 	state := "not found"
 	if e.Offline {

@@ -30,8 +30,10 @@ type ParseError struct {
 	Err  error
 }
 
+// Error is the message, in one line.
 func (e *ParseError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
 
+// Unwrap gives the cause.
 func (e *ParseError) Unwrap() error { return e.Err }
 
 // ReadFile parses the lock file with the given name. Errors read

@@ -21,8 +21,10 @@ type ToolError struct {
 	hint string
 }
 
+// Error is the message, in one line.
 func (e *ToolError) Error() string { return e.err.Error() }
 
+// Unwrap gives the cause.
 func (e *ToolError) Unwrap() error { return e.err }
 
 // Hint is one sentence of advice.

@@ -29,7 +29,10 @@ type Error struct {
 	Code int
 }
 
+// Error is the message, in one line.
 func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Usage marks err as wrong usage or unreadable input.
