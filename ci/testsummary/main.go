@@ -67,7 +67,7 @@ func (s *summary) add(e event) {
 	switch e.Action {
 	case "output":
 		s.output[key] = append(s.output[key], e.Output)
-		if _, line, ok := strings.Cut(e.Output, "boot: "); ok && e.Test != "" {
+		if line, ok := bootLine(e); ok {
 			s.printf("boot: %s", line)
 		}
 	case "build-output":
@@ -81,6 +81,13 @@ func (s *summary) add(e event) {
 			s.end(e, "SKIP", &s.skipped, true)
 		}
 	}
+}
+
+// bootLine takes what a test logged about a machine: t.Logf("boot: ...") comes
+// out as "    file_test.go:12: boot: ...".
+func bootLine(e event) (string, bool) {
+	where, line, ok := strings.Cut(e.Output, ": boot: ")
+	return line, ok && e.Test != "" && strings.HasPrefix(where, "    ") && strings.Contains(where, "_test.go:")
 }
 
 // end closes a test, or a package when e.Test is empty.

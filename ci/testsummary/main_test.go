@@ -5,6 +5,18 @@ import (
 	"testing"
 )
 
+func TestBootLine(t *testing.T) {
+	for output, want := range map[string]bool{
+		"    boot_test.go:27: boot: ready after 9 s\n":        true,
+		"text Image needed to boot: Assertion failed\n":       false,
+		"    main_test.go:7: the firmware did not boot: no\n": false,
+	} {
+		if _, got := bootLine(event{Test: "T", Output: output}); got != want {
+			t.Errorf("%q: got %v, want %v", output, got, want)
+		}
+	}
+}
+
 func TestRun(t *testing.T) {
 	const pass = `{"Action":"pass","Package":"p","Test":"T","Elapsed":1}` + "\n"
 	for name, c := range map[string]struct {
