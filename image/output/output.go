@@ -17,13 +17,23 @@ import (
 
 // File modes of results, whatever the umask says.
 const (
-	fileMode = 0o644
-	dirMode  = 0o755
+	fileMode   = 0o644
+	secretMode = 0o600
+	dirMode    = 0o755
 )
 
 // File writes a file at path through write. When write or anything else fails,
 // path is as it was before.
-func File(path string, write func(io.Writer) error) (err error) {
+func File(path string, write func(io.Writer) error) error {
+	return file(path, fileMode, write)
+}
+
+// SecretFile is File for what only its owner may read.
+func SecretFile(path string, write func(io.Writer) error) error {
+	return file(path, secretMode, write)
+}
+
+func file(path string, mode fs.FileMode, write func(io.Writer) error) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -33,16 +43,16 @@ func File(path string, write func(io.Writer) error) (err error) {
 			err = errors.Join(fmt.Errorf("writing %s: %w", path, err), removeAll(tmp.Name()))
 		}
 	}()
-	if err := fill(tmp, write); err != nil {
+	if err := fill(tmp, mode, write); err != nil {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
 }
 
-func fill(f *os.File, write func(io.Writer) error) error {
+func fill(f *os.File, mode fs.FileMode, write func(io.Writer) error) error {
 	err := write(f)
 	if err == nil {
-		err = f.Chmod(fileMode)
+		err = f.Chmod(mode)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -99,6 +109,15 @@ func replaceable(path, marker string) error {
 
 // Write adds a file; name may have folders in it.
 func (f *Folder) Write(name string, write func(io.Writer) error) error {
+	return f.write(name, fileMode, write)
+}
+
+// WriteSecret is Write for what only its owner may read.
+func (f *Folder) WriteSecret(name string, write func(io.Writer) error) error {
+	return f.write(name, secretMode, write)
+}
+
+func (f *Folder) write(name string, mode fs.FileMode, write func(io.Writer) error) error {
 	if !filepath.IsLocal(name) {
 		return fmt.Errorf("writing %q: not a path below the output folder", name)
 	}
@@ -110,11 +129,11 @@ func (f *Folder) Write(name string, write func(io.Writer) error) error {
 	if err := os.Chmod(dir, dirMode); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	w, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	w, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, secretMode)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	if err := fill(w, write); err != nil {
+	if err := fill(w, mode, write); err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Join(f.path, name), err)
 	}
 	return nil
