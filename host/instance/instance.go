@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"safebox/host/hint"
+	"safebox/host/lockfile"
 )
 
 // Instance is this process's own instance.
@@ -82,7 +83,7 @@ func (s *Store) create(info Info) (inst *Instance, err error) {
 			err = errors.Join(err, inst.closeFiles(), os.RemoveAll(dir))
 		}
 	}()
-	if inst.lock, err = lockFile(filepath.Join(dir, lockName)); err != nil {
+	if inst.lock, err = lockfile.Wait(filepath.Join(dir, lockName)); err != nil {
 		return nil, err
 	}
 	if err = os.Mkdir(inst.RunDir(), 0o700); err != nil {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"safebox/host/hint"
+	"safebox/host/lockfile"
 )
 
 // poll is how often a waiting command looks again.
@@ -30,7 +31,7 @@ func (s *Store) Stop(ctx context.Context, id string) error {
 		return fmt.Errorf("stopping instance %q: %w", id, err)
 	}
 	for {
-		alive, err := held(filepath.Join(s.Path(id), lockName))
+		alive, err := lockfile.Held(filepath.Join(s.Path(id), lockName))
 		if err != nil {
 			return fmt.Errorf("stopping instance %q: %w", id, err)
 		}
@@ -66,7 +67,7 @@ func (s *Store) terminate(i *Info) (err error) {
 	}
 	process := os.NewFile(uintptr(fd), "pidfd")
 	defer func() { err = errors.Join(err, process.Close()) }()
-	alive, err := held(filepath.Join(s.Path(i.ID), lockName))
+	alive, err := lockfile.Held(filepath.Join(s.Path(i.ID), lockName))
 	if err != nil || !alive {
 		return err
 	}
@@ -89,7 +90,7 @@ func (s *Store) Console(ctx context.Context, id string, w io.Writer, follow bool
 	defer func() { err = errors.Join(err, f.Close()) }()
 	for {
 		// Asked before the copy: what is written up to the end is copied.
-		alive, err := held(filepath.Join(s.Path(id), lockName))
+		alive, err := lockfile.Held(filepath.Join(s.Path(id), lockName))
 		if err != nil {
 			return fmt.Errorf("reading console of %q: %w", id, err)
 		}

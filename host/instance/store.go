@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"safebox/host/hint"
+	"safebox/host/lockfile"
 )
 
 // Names below the store and below an instance.
@@ -60,8 +61,9 @@ type Info struct {
 	Memory   int64      `json:"memory"` // bytes
 	URL      string     `json:"url"`    // of the relay
 	Release  string     `json:"release"`
-	Console  string     `json:"console"` // path of the console log
-	PID      int        `json:"pid"`     // of the agent
+	Console  string     `json:"console"`  // path of the console log
+	TPMRoot  string     `json:"tpm_root"` // path of the TPM's root certificate, PEM; made after the start
+	PID      int        `json:"pid"`      // of the agent
 	PIDSpace string     `json:"pid_namespace"`
 	Started  time.Time  `json:"started"`
 	Ended    *time.Time `json:"ended"`  // null while it runs, and after an agent was killed
@@ -165,7 +167,7 @@ func (s *Store) Find(id string) (Info, error) {
 
 // locked runs f while no other process changes the store.
 func (s *Store) locked(f func() error) error {
-	l, err := lockFile(filepath.Join(s.dir, lockName))
+	l, err := lockfile.Wait(filepath.Join(s.dir, lockName))
 	if err != nil {
 		return err
 	}
@@ -205,7 +207,7 @@ func (s *Store) sweep() ([]Info, error) {
 // look reads one instance and cleans up after it; nil if nothing is left.
 func (s *Store) look(id string) (*Info, error) {
 	dir := s.Path(id)
-	alive, err := held(filepath.Join(dir, lockName))
+	alive, err := lockfile.Held(filepath.Join(dir, lockName))
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,10 @@ exec %s socket --terminate "$@"
 // a policy which names it accepts.
 const RootCertificate = tpmCA + "/swtpm-localca-rootca-cert.pem"
 
+// issuerCertificate is signed by the root and signs the TPM's own: what a
+// verifier that trusts the root must be given.
+const issuerCertificate = tpmCA + "/issuercert.pem"
+
 // MakeTPM makes a TPM 2.0 with the banks SHA-256 and SHA-384, endorsement keys
 // and their certificates in dir, an empty folder. Everything that the tools
 // write lies in dir; the machine-wide authority of swtpm is not touched.
@@ -112,7 +116,7 @@ func writeTPMConfig(t Tools, dir string) error {
 			"create_certs_tool_options = " + caOptions + "\n",
 		caConfig: "statedir = " + tpmCA + "\n" +
 			"signingkey = " + tpmCA + "/signkey.pem\n" +
-			"issuercert = " + tpmCA + "/issuercert.pem\n" +
+			"issuercert = " + issuerCertificate + "\n" +
 			"certserial = " + tpmCA + "/certserial\n",
 		caOptions:  "--platform-manufacturer Safebox\n--platform-version 1\n--platform-model vtpm\n",
 		tpmWrapper: fmt.Sprintf(wrapper, shellQuote(t.SWTPM)),
