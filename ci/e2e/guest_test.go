@@ -17,6 +17,7 @@ import (
 	"safebox/host/vmm"
 	"safebox/measure/eventlog"
 	"safebox/verifier/bootreport"
+	"safebox/verifier/guestapi"
 )
 
 // bootTime bounds one boot under plain emulation with all cores busy; it takes
@@ -169,7 +170,7 @@ func freePort(t *testing.T) int {
 
 func fetchReport(ctx context.Context, t *testing.T, port int) *bootreport.Report {
 	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", port, bootreport.ReportPath), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", port, guestapi.ReportPath), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 	"safebox/host/vmm/vmmtest"
 	"safebox/image"
-	"safebox/verifier/bootreport"
+	"safebox/verifier/guestapi"
 	"safebox/verifier/release"
 )
 
@@ -177,7 +177,7 @@ func fakeGuest(mode string, args []string) int {
 		fmt.Fprintf(os.Stderr, "qemu-system-x86_64: %v\n", err)
 		return 1
 	}
-	http.HandleFunc(bootreport.HealthPath, func(w http.ResponseWriter, _ *http.Request) {
+	http.HandleFunc(guestapi.HealthPath, func(w http.ResponseWriter, _ *http.Request) {
 		if mode == "sick" {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}

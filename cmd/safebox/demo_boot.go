@@ -23,6 +23,7 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/image/output"
 	"safebox/verifier/bootreport"
+	"safebox/verifier/guestapi"
 	"safebox/verifier/release"
 )
 
@@ -196,7 +197,7 @@ func (d *demo) follow(ctx context.Context, name string, agent *os.Process, stdou
 
 // fetchReport gets the boot report through the relay and keeps it as a file.
 func (d *demo) fetchReport(ctx context.Context, name, url string) (*bootreport.Report, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+bootreport.ReportPath, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+guestapi.ReportPath, nil)
 	if err != nil {
 		return nil, err
 	}

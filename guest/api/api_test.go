@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"safebox/verifier/bootreport"
+	"safebox/verifier/guestapi"
 )
 
 const testReport = `{"type":"a report"}`
@@ -83,11 +83,11 @@ func TestAnswers(t *testing.T) {
 		status  int
 		body    string
 	}{
-		{"GET " + bootreport.HealthPath, 200, `{"status":"ok","type":"safebox/health/v1"}` + "\n"},
-		{"GET " + bootreport.ReportPath, 200, testReport + "\n"},
+		{"GET " + guestapi.HealthPath, 200, `{"status":"ok","type":"safebox/health/v1"}` + "\n"},
+		{"GET " + guestapi.ReportPath, 200, testReport + "\n"},
 		{"GET /", 404, `{"error":"no such path"}` + "\n"},
-		{"GET " + bootreport.HealthPath + "/", 404, ""},
-		{"GET " + bootreport.HealthPath + "?x=1", 404, ""},
+		{"GET " + guestapi.HealthPath + "/", 404, ""},
+		{"GET " + guestapi.HealthPath + "?x=1", 404, ""},
 		{"GET /v1/x/../health", 404, ""},
 		{"GET //v1/health", 404, ""},
 		{"GET /v1/%68ealth", 404, ""},
@@ -95,10 +95,10 @@ func TestAnswers(t *testing.T) {
 		{"GET http://other/v1/health", 404, ""},
 		{"GET /proc/self/environ", 404, ""},
 		{"OPTIONS *", 405, ""},
-		{"POST " + bootreport.HealthPath, 405, `{"error":"only GET is allowed"}` + "\n"},
-		{"HEAD " + bootreport.HealthPath, 405, ""},
-		{"PUT " + bootreport.ReportPath, 405, ""},
-		{"DELETE " + bootreport.ReportPath, 405, ""},
+		{"POST " + guestapi.HealthPath, 405, `{"error":"only GET is allowed"}` + "\n"},
+		{"HEAD " + guestapi.HealthPath, 405, ""},
+		{"PUT " + guestapi.ReportPath, 405, ""},
+		{"DELETE " + guestapi.ReportPath, 405, ""},
 		{"PRI *", 405, ""},
 	}
 	for _, tt := range tests {
@@ -122,7 +122,7 @@ func TestAnswers(t *testing.T) {
 
 func TestMalformed(t *testing.T) {
 	address := serve(t)
-	get := "GET " + bootreport.HealthPath + " HTTP/1.1\r\nHost: x\r\n"
+	get := "GET " + guestapi.HealthPath + " HTTP/1.1\r\nHost: x\r\n"
 	tests := []struct {
 		name, request string
 		status        int
@@ -213,7 +213,7 @@ func TestManyAtOnce(t *testing.T) {
 	const clients = 3 * maxConnections
 	for range clients {
 		go func() {
-			a, err := http.Get("http://" + address + bootreport.HealthPath)
+			a, err := http.Get("http://" + address + guestapi.HealthPath)
 			if err == nil {
 				err = a.Body.Close()
 				if a.StatusCode != http.StatusOK {

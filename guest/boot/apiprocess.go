@@ -11,7 +11,7 @@ import (
 
 	"safebox/guest/api"
 	"safebox/initrd/layout"
-	"safebox/verifier/bootreport"
+	"safebox/verifier/guestapi"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,7 +62,7 @@ func (b *machine) startAPI() (detail string, err error) {
 		return "", err
 	}
 	b.api = &apiProcess{pid: pid}
-	return fmt.Sprintf("pid %d, port %d", pid, bootreport.Port), awaitReady(ready)
+	return fmt.Sprintf("pid %d, port %d", pid, guestapi.Port), awaitReady(ready)
 }
 
 // closers closes files that only the child needs from here on.
@@ -99,7 +99,7 @@ func sealedFile(name string, content []byte) (*os.File, error) {
 }
 
 func listen() (*os.File, error) {
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: bootreport.Port})
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: guestapi.Port})
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"safebox/verifier/bootreport"
+	"safebox/verifier/guestapi"
 )
 
 // InstancePath is the path of the host's own words: an Instance as JSON.
@@ -75,8 +76,8 @@ func (r *Relay) Server() *http.Server {
 // Handler serves the paths.
 func (r *Relay) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+bootreport.HealthPath, r.forward(maxHealth))
-	mux.HandleFunc("GET "+bootreport.ReportPath, r.forward(bootreport.MaxSize))
+	mux.HandleFunc("GET "+guestapi.HealthPath, r.forward(maxHealth))
+	mux.HandleFunc("GET "+guestapi.ReportPath, r.forward(bootreport.MaxSize))
 	mux.HandleFunc("GET "+InstancePath, func(w http.ResponseWriter, _ *http.Request) {
 		b, err := json.Marshal(r.instance())
 		if err != nil {
@@ -90,7 +91,7 @@ func (r *Relay) Handler() http.Handler {
 
 // Healthy asks the guest's health once.
 func (r *Relay) Healthy(ctx context.Context) error {
-	status, _, err := r.ask(ctx, bootreport.HealthPath, maxHealth)
+	status, _, err := r.ask(ctx, guestapi.HealthPath, maxHealth)
 	if err != nil {
 		return fmt.Errorf("asking the guest for its health: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"safebox/verifier/bootreport"
+	"safebox/verifier/guestapi"
 )
 
 // through starts a guest with the given behaviour and a relay before it.
@@ -49,16 +50,16 @@ func TestRelayPassesAnswers(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Header().Set("Set-Cookie", "a=b")
 		switch r.URL.Path {
-		case bootreport.HealthPath:
+		case guestapi.HealthPath:
 			send(t, w, `{"ok":true}`+r.URL.RawQuery+r.Header.Get("Cookie"))
-		case bootreport.ReportPath:
+		case guestapi.ReportPath:
 			send(t, w, big)
 		}
 	})
 	for path, want := range map[string]string{
-		bootreport.HealthPath + "?x=1": `{"ok":true}`,
-		bootreport.ReportPath:          big,
-		InstancePath:                   `{"id":"a1"}` + "\n",
+		guestapi.HealthPath + "?x=1": `{"ok":true}`,
+		guestapi.ReportPath:          big,
+		InstancePath:                 `{"id":"a1"}` + "\n",
 	} {
 		status, h, body := get(t, url+path)
 		if status != 200 || body != want {
@@ -77,7 +78,7 @@ func TestRelayKnowsItsPathsOnly(t *testing.T) {
 			t.Errorf("%s: got 200", path)
 		}
 	}
-	resp, err := http.Post(url+bootreport.HealthPath, "text/plain", strings.NewReader("x"))
+	resp, err := http.Post(url+guestapi.HealthPath, "text/plain", strings.NewReader("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestRelayBoundsTheGuest(t *testing.T) {
 		}, 503, "not yet"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			status, _, body := get(t, through(t, tc.guest)+bootreport.HealthPath)
+			status, _, body := get(t, through(t, tc.guest)+guestapi.HealthPath)
 			if status != tc.status || !strings.Contains(body, tc.want) || len(body) > 1000 {
 				t.Errorf("got %d %.300q, want %d with %q", status, body, tc.status, tc.want)
 			}
@@ -140,7 +141,7 @@ func TestRelayWithoutGuest(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := relayTo(t, addr)
-	if status, _, body := get(t, url+bootreport.HealthPath); status != 502 || !strings.Contains(body, "refused") {
+	if status, _, body := get(t, url+guestapi.HealthPath); status != 502 || !strings.Contains(body, "refused") {
 		t.Errorf("got %d %q, want 502", status, body)
 	}
 	if status, _, _ := get(t, url+InstancePath); status != 200 {
@@ -158,7 +159,7 @@ func TestRelayBoundsRequests(t *testing.T) {
 	done := make(chan int)
 	for range maxRequests {
 		go func() {
-			resp, err := http.Get(url + bootreport.HealthPath)
+			resp, err := http.Get(url + guestapi.HealthPath)
 			if err != nil {
 				done <- 0
 				return
@@ -170,7 +171,7 @@ func TestRelayBoundsRequests(t *testing.T) {
 	for range maxRequests {
 		<-entered
 	}
-	if status, _, _ := get(t, url+bootreport.HealthPath); status != http.StatusServiceUnavailable {
+	if status, _, _ := get(t, url+guestapi.HealthPath); status != http.StatusServiceUnavailable {
 		t.Errorf("got %d, want 503", status)
 	}
 	close(release)
@@ -184,7 +185,7 @@ func TestRelayBoundsRequests(t *testing.T) {
 func TestHealthy(t *testing.T) {
 	status := 503
 	g := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != bootreport.HealthPath {
+		if r.URL.Path != guestapi.HealthPath {
 			t.Errorf("asked for %s", r.URL.Path)
 		}
 		w.WriteHeader(status)

@@ -16,7 +16,7 @@ import (
 	"strconv"
 	"strings"
 
-	"safebox/verifier/bootreport"
+	"safebox/verifier/guestapi"
 )
 
 // Boot says where the firmware finds the appliance.
@@ -171,7 +171,7 @@ func tpmArgs(fd int) []string {
 // the world.
 func netArgs(port int, rom string) []string {
 	return []string{
-		"-netdev", fmt.Sprintf("user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:%d-:%d", port, bootreport.Port),
+		"-netdev", fmt.Sprintf("user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:%d-:%d", port, guestapi.Port),
 		"-device", pciDevice("virtio-net-pci,netdev=net", rom),
 	}
 }

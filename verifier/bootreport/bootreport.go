@@ -16,15 +16,6 @@ import (
 // Type is the value of Report.Type.
 const Type = "safebox/boot-report/v1"
 
-// Port is the TCP port on which the guest serves its API.
-const Port = 8080
-
-// Paths of the guest's API.
-const (
-	HealthPath = "/v1/health"
-	ReportPath = "/v1/boot-report"
-)
-
 // Limits of a report, in bytes or entries.
 const (
 	MaxSize     = 4 << 20
