@@ -1,0 +1,58 @@
+package tpm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// akAttributes are the attributes of the attestation key: a restricted
+// signing key that never leaves its TPM. Restricted means that it signs only
+// what the TPM itself made: a forged quote that somebody hands in begins with
+// TPM_GENERATED_VALUE, which such a key refuses to sign (Part 1, section 25.3.2,
+// "Restricted attribute").
+const akAttributes = FixedTPM | FixedParent | SensitiveDataOrigin | UserWithAuth | NoDA | Restricted | Sign
+
+// AKTemplate is the TPMT_PUBLIC of the attestation key without its point: what
+// the guest gives to TPM2_CreatePrimary under the endorsement hierarchy, so
+// that the same TPM makes the same key at every boot (specs/protocol.md, section
+// 6).
+//
+//	type        TPM_ALG_ECC
+//	nameAlg     TPM_ALG_SHA256
+//	attributes  fixedTPM fixedParent sensitiveDataOrigin userWithAuth noDA restricted sign
+//	authPolicy  empty
+//	symmetric   TPM_ALG_NULL
+//	scheme      TPM_ALG_ECDSA with TPM_ALG_SHA256
+//	curve       TPM_ECC_NIST_P256
+//	kdf         TPM_ALG_NULL
+//	x, y        empty
+func AKTemplate() []byte { return append(akPrefix(), 0, 0, 0, 0) }
+
+// akPrefix is the template up to the point.
+func akPrefix() []byte {
+	be := binary.BigEndian
+	b := be.AppendUint16(nil, uint16(AlgECC))
+	b = be.AppendUint16(b, uint16(AlgSHA256))
+	b = be.AppendUint32(b, uint32(akAttributes))
+	for _, v := range []uint16{
+		0, // no policy
+		uint16(AlgNull), uint16(AlgECDSA), uint16(AlgSHA256), uint16(CurveP256), uint16(AlgNull),
+	} {
+		b = be.AppendUint16(b, v)
+	}
+	return b
+}
+
+// CheckAK compares a key with AKTemplate: every byte but the point must be the
+// template's, and the point must be on the curve.
+func CheckAK(p *Public) error {
+	want := akPrefix()
+	if got := p.raw[:min(len(want), len(p.raw))]; !bytes.Equal(got, want) {
+		return fmt.Errorf("checking attestation key: public area before the point: got %x, want %x", got, want)
+	}
+	if _, err := p.ECDSA(); err != nil {
+		return fmt.Errorf("checking attestation key: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// maxShown is how much of a value the table shows; --json shows all of it.
+const maxShown = 72
+
+// Text gives the verdict as a table for people. Values come from an untrusted
+// machine: what could speak to a terminal is escaped.
+func (v *Verdict) Text() string {
+	var b strings.Builder
+	width := 0
+	for _, c := range v.Checks {
+		width = max(width, len(c.ID))
+	}
+	for _, c := range v.Checks {
+		if c.OK {
+			fmt.Fprintf(&b, "ok      %-*s  %s: %s\n", width, c.ID, c.Name, shown(c.Got))
+			continue
+		}
+		fmt.Fprintf(&b, "FAILED  %-*s  %s\n", width, c.ID, c.Name)
+		for _, line := range [][2]string{{"want", c.Want}, {"got", c.Got}, {"hint", c.Hint}} {
+			fmt.Fprintf(&b, "        %-*s  %-4s %s\n", width, "", line[0], escape(line[1]))
+		}
+	}
+	for _, w := range v.Waived {
+		fmt.Fprintf(&b, "waived  %s: %s\n", escape(w.What), escape(w.Reason))
+	}
+	b.WriteString(v.summary())
+	return b.String()
+}
+
+func (v *Verdict) summary() string {
+	failed := v.Failed()
+	if v.OK {
+		return fmt.Sprintf("accepted: %s, %d checks at %s under policy %s\n",
+			escape(v.Platform), len(v.Checks), v.At, escape(v.Profile))
+	}
+	ids := make([]string, len(failed))
+	for i, c := range failed {
+		ids[i] = c.ID
+	}
+	return fmt.Sprintf("refused: %d of %d checks failed: %s\n", len(failed), len(v.Checks), strings.Join(ids, " "))
+}
+
+func shown(s string) string {
+	if len(s) > maxShown {
+		s = s[:maxShown] + "..."
+	}
+	return escape(s)
+}
+
+func escape(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "%U", r)
+		}
+	}
+	return b.String()
+}

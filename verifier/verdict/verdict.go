@@ -1,0 +1,85 @@
+// Package verdict is the result of a verification: docs/format-verdict.md. It
+// is data for programs and a table for people, and both say the same: one
+// record for every check that must hold, passed or not.
+package verdict
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Type is the value of Verdict.Type.
+const Type = "safebox/verdict/v1"
+
+// Verdict is the answer to one question: may this machine be trusted under
+// this policy?
+type Verdict struct {
+	OK       bool    `json:"ok"` // every check passed
+	Platform string  `json:"platform"`
+	Checks   []Check `json:"checks"`
+
+	// What was checked, so that a verdict can be told from another.
+	Type      string `json:"type"`
+	At        string `json:"at"`        // the time that was used, RFC 3339 in UTC
+	Boot      string `json:"boot"`      // way of booting whose registers fit: "esp", "kernel"
+	Profile   string `json:"profile"`   // name that the policy gives itself
+	Evidence  string `json:"evidence"`  // SHA-256 of each file, lower-case hex
+	Bundle    string `json:"bundle"`    //
+	Policy    string `json:"policy"`    //
+	Challenge string `json:"challenge"` // empty when there is none
+	Release   string `json:"release"`   // SHA-256 of release.json
+
+	Waived []Waiver `json:"waived"` // what nobody checked, each with its reason
+}
+
+// Check is the record of one check.
+type Check struct {
+	ID     string `json:"id"` // stable, such as "TPM-Q3"
+	OK     bool   `json:"ok"`
+	Want   string `json:"want"`
+	Got    string `json:"got"`
+	Hint   string `json:"hint"` // what to do about it; empty when OK
+	Name   string `json:"name"`
+	Source string `json:"source"` // document and section that the check implements
+}
+
+// Waiver says what was not checked and by whose decision.
+type Waiver struct {
+	What   string `json:"what"`
+	Reason string `json:"reason"`
+}
+
+// Failed lists the checks that did not pass, in order.
+func (v *Verdict) Failed() []Check {
+	var list []Check
+	for _, c := range v.Checks {
+		if !c.OK {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// Check finds the record of one check by its ID.
+func (v *Verdict) Check(id string) (Check, bool) {
+	for _, c := range v.Checks {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return Check{}, false
+}
+
+// Encode gives the verdict as JSON, keys in the order of the Go type, one
+// newline at the end. Equal verdicts have equal bytes.
+func (v *Verdict) Encode() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("encoding verdict: %w", err)
+	}
+	return b.Bytes(), nil
+}
