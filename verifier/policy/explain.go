@@ -1,0 +1,88 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Explain says in plain sentences what the policy accepts and what it waives,
+// one a line.
+func (p *Policy) Explain() []string {
+	s := []string{
+		fmt.Sprintf("This is a policy of profile %s for platform %s, reviewed until %s.",
+			p.Profile, strings.Join(p.Platforms, " and "), p.Review.AddDate(0, 0, -1).Format("2006-01-02")),
+	}
+	s = append(s, p.explainRelease()...)
+	s = append(s, p.explainConfiguration()...)
+	return append(s, p.VTPM.explain()...)
+}
+
+func (p *Policy) explainRelease() []string {
+	var s []string
+	if p.AnyReview {
+		s = append(s, "WAIVED: it is accepted after its review date too.")
+	}
+	if p.Release == Signed {
+		s = append(s, "The release must be signed. Releases without a signature are refused.")
+	} else {
+		s = append(s, "WAIVED: the release need not be signed: whoever gives you its digest decides what runs.")
+	}
+	if p.AnyLife {
+		return append(s, "WAIVED: a challenge may live for any time.")
+	}
+	return append(s, fmt.Sprintf("A challenge may live for at most %d seconds.", p.MaxLife))
+}
+
+func (p *Policy) explainConfiguration() []string {
+	var s []string
+	if p.AnyDocument {
+		s = append(s, "WAIVED: every well-formed configuration document is accepted.")
+	}
+	for _, d := range p.Documents {
+		if d == NoDocument {
+			s = append(s, "A machine without a configuration document is accepted.")
+		} else {
+			s = append(s, "A machine with the configuration document of SHA-256 "+d+" is accepted.")
+		}
+	}
+	if p.State == Fresh {
+		return append(s, "No keys may have reached the machine since its boot.")
+	}
+	return append(s, "Keys may have reached the machine before: register 15 tells which.")
+}
+
+func (v *VTPM) explain() []string {
+	var banks []string
+	for _, b := range v.Banks {
+		banks = append(banks, b.String())
+	}
+	s := []string{
+		fmt.Sprintf("The TPM must quote exactly the registers %s in the banks %s, and they must be those of the release booted by %s, with Secure Boot off: the registers say what ran.",
+			strings.Trim(fmt.Sprint(v.PCRs), "[]"), strings.Join(banks, " and "), strings.Join(v.Boots, " or ")),
+		"WAIVED: registers 1 and 10 may have any value: the host decides the first, the second follows from others.",
+	}
+	if v.AnyDisk {
+		s = append(s, "WAIVED: register 5 may have any value: the disk may have been resized.")
+	}
+	if v.AnyClock {
+		s = append(s, "WAIVED: the TPM's clock may have been set back.")
+	}
+	if len(v.Roots) == 0 {
+		s = append(s, "No root of TPMs is named, so every machine is refused.")
+	}
+	for _, r := range v.Roots {
+		s = append(s, v.explainRoot(r))
+	}
+	return s
+}
+
+func (v *VTPM) explainRoot(r Root) string {
+	name := fmt.Sprintf("%q (SHA-256 %v)", r.Subject, r.SHA256)
+	switch {
+	case r.Kind == Hardware:
+		return "TPMs certified by " + name + " are accepted as hardware."
+	case v.SoftwareAccept:
+		return "WAIVED: software TPMs certified by " + name + " are accepted: their host can make them say anything."
+	}
+	return "Software TPMs certified by " + name + " are refused."
+}

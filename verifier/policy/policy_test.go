@@ -1,0 +1,199 @@
+package policy
+
+import (
+	"bytes"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func root(subject string) *x509.Certificate {
+	return &x509.Certificate{Raw: []byte(subject), Subject: pkix.Name{CommonName: subject}}
+}
+
+func file(t testing.TB, profile string) string {
+	t.Helper()
+	b, err := Profile(profile, root("swtpm-localca-rootca"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestProfiles(t *testing.T) {
+	for _, name := range []string{Strict, Cloud, Test} {
+		p, err := Parse([]byte(file(t, name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Profile != name || (p.Release == Unsigned) != (name == Test) || p.VTPM.SoftwareAccept != (name == Test) {
+			t.Errorf("%s: got %+v", name, p)
+		}
+		if want := time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC); !p.Review.Equal(want) {
+			t.Errorf("%s: review: got %v, want %v", name, p.Review, want)
+		}
+		// SHA-256 of the text "swtpm-localca-rootca" by sha256sum.
+		const sum = "2116e4c74b3800285f8bae56536d0517248f8f5f30facca5bf15fac23ceae219"
+		if len(p.VTPM.Roots) != 1 || p.VTPM.Roots[0].SHA256.String() != sum || p.VTPM.Roots[0].Subject != "CN=swtpm-localca-rootca" || (p.VTPM.Roots[0].Kind == Software) != (name == Test) {
+			t.Errorf("%s: roots: got %+v, want one with %s", name, p.VTPM.Roots, sum)
+		}
+		if none, err := Profile(name); err != nil {
+			t.Error(err)
+		} else if p, err := Parse(none); err != nil || len(p.VTPM.Roots) != 0 {
+			t.Errorf("%s without roots: got %+v, %v", name, p, err)
+		}
+	}
+	if _, err := Profile("lax"); err == nil {
+		t.Error("profile lax: no error")
+	}
+}
+
+func TestSoftwareRootIsNamedAndExplained(t *testing.T) {
+	text := file(t, Test)
+	for _, want := range []string{"THIS ROOT IS SOFTWARE", `subject = "CN=swtpm-localca-rootca"`, "FOR TESTS ONLY"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, text)
+		}
+	}
+	if strings.Contains(file(t, Strict), "SOFTWARE.") {
+		t.Error("profile strict: its root is called software")
+	}
+}
+
+// TestEveryKey takes away, repeats, misspells and retypes every key.
+func TestEveryKey(t *testing.T) {
+	text := file(t, Test)
+	lines := strings.SplitAfter(text, "\n")
+	keys := 0
+	for i, line := range lines {
+		key, _, found := strings.Cut(line, " = ")
+		if !found || strings.HasPrefix(line, "#") {
+			continue
+		}
+		keys++
+		change := func(to string) string {
+			return strings.Join(lines[:i], "") + to + strings.Join(lines[i+1:], "")
+		}
+		at := fmt.Sprintf("line %d: ", i+1)
+		for what, c := range map[string][2]string{
+			"missing":    {"", key + ": missing"},
+			"unknown":    {line + key + "_x = 1\n", key + "_x: unknown"},
+			"upper case": {strings.ToUpper(line[:1]) + line[1:], key + ": missing"},
+			"twice":      {line + line, fmt.Sprintf("line %d: ", i+2)},
+			"number":     {key + " = 0\n", at},
+			"boolean":    {key + " = true\n", at},
+			"empty text": {key + " = \"\"\n", at},
+			"empty list": {key + " = []\n", at},
+		} {
+			_, err := Parse([]byte(change(c[0])))
+			if err == nil || !strings.Contains(err.Error(), c[1]) {
+				t.Errorf("%s %s: got %v, want %q", key, what, err, c[1])
+			}
+		}
+	}
+	if keys != 18 { // counted by hand in docs/format-policy.md
+		t.Errorf("got %d keys, want 18", keys)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ profile, old, new, want string }{
+		"other type":          {Test, "safebox/policy/v1", "safebox/policy/v2", "line 6: key type"},
+		"other profile":       {Test, `profile = "test"`, `profile = "mine"`, "key profile"},
+		"other platform":      {Test, `["vtpm"]`, `["snp"]`, "key platforms"},
+		"platform twice":      {Test, `["vtpm"]`, `["vtpm", "vtpm"]`, "key platforms"},
+		"date in quotes":      {Test, "2027-05-31", `"2027-05-31"`, "key review"},
+		"no such date":        {Test, "2027-05-31", "2027-02-30", "line 10"},
+		"long life":           {Test, "3600", "604801", "key challenge.max_life"},
+		"short digest":        {Test, `documents = "any"`, `documents = ["abcd"]`, "key configuration.documents"},
+		"sha1":                {Test, `"sha384"]`, `"sha1"]`, "key vtpm.banks"},
+		"PCRs not ascending":  {Test, "[0, 1, 2", "[1, 0, 2", "key vtpm.pcrs"},
+		"PCR 15 left out":     {Test, ", 15]", "]", "lacks 15"},
+		"PCR 7 left out":      {Test, " 7,", "", "lacks 7"},
+		"PCR 16":              {Test, ", 15]", ", 15, 16]", "key vtpm.pcrs"},
+		"other boot":          {Test, `"kernel"]`, `"shim"]`, "key vtpm.boots"},
+		"root's kind":         {Test, `kind = "software"`, `kind = "soft"`, "key vtpm.roots.kind"},
+		"root twice":          {Test, "\n[[vtpm.roots]]", "ROOT\n[[vtpm.roots]]", "twice"},
+		"root as a table":     {Test, "[[vtpm.roots]]", "[vtpm.roots]", "key vtpm.roots"},
+		"strict and unsigned": {Strict, `release = "signed"`, `release = "unsigned"`, "key release"},
+		"strict and software": {Strict, `"refuse"` + "\n\n[[", `"accept"` + "\n\n[[", "key vtpm.software_roots"},
+		"strict and stale":    {Strict, `stale = "refuse"`, `stale = "any"`, "key stale"},
+		"strict and any life": {Strict, "max_life = 60", `max_life = "any"`, "key challenge.max_life"},
+		"cloud and unsigned":  {Cloud, `release = "signed"`, `release = "unsigned"`, "key release"},
+		"cloud and software":  {Cloud, `"refuse"` + "\n\n[[", `"accept"` + "\n\n[[", "key vtpm.software_roots"},
+		"a table as a value":  {Test, "[challenge]\n", "challenge = 1\n[other]\n", "key challenge"},
+		"subject with a bell": {Test, "CN=swtpm", `\u0007`, "key vtpm.roots.subject"},
+		"not TOML":            {Test, "[vtpm]", "[vtpm", "line "},
+		"not UTF-8":           {Test, "CN=swtpm", "\xff\xfe", "line "},
+	} {
+		text := file(t, c.profile)
+		changed := strings.Replace(text, c.old, c.new, 1)
+		if name == "root twice" {
+			changed = text + text[strings.Index(text, "\n[[vtpm.roots]]"):]
+		}
+		if changed == text {
+			t.Errorf("%s: %q is not in the file", name, c.old)
+		}
+		if _, err := Parse([]byte(changed)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+	if _, err := Parse(bytes.Repeat([]byte("#"), MaxSize+1)); err == nil {
+		t.Error("oversized file: no error")
+	}
+	if _, err := Parse(nil); err == nil {
+		t.Error("empty file: no error")
+	}
+}
+
+// TestExplain: what a policy waives is said, whatever it is.
+func TestExplain(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"", "", "profile test"},
+		{"", "", "WAIVED: the release need not be signed"},
+		{"", "", "WAIVED: software TPMs certified by \"CN=swtpm-localca-rootca\""},
+		{"", "", "WAIVED: register 5"},
+		{"", "", "WAIVED: registers 1 and 10"},
+		{"", "", "WAIVED: every well-formed configuration document"},
+		{"", "", "at most 3600 seconds"},
+		{"", "", "reviewed until 2027-05-31"},
+		{`stale = "refuse"`, `stale = "any"`, "WAIVED: it is accepted after its review date"},
+		{"= 3600", `= "any"`, "WAIVED: a challenge may live for any time"},
+		{`"safe"`, `"any"`, "WAIVED: the TPM's clock"},
+		{`documents = "any"`, `documents = ["none"]`, "without a configuration document is accepted"},
+		{`state = "working"`, `state = "fresh"`, "No keys may have reached"},
+		{`"accept"`, `"refuse"`, "are refused"},
+	} {
+		p, err := Parse([]byte(strings.Replace(file(t, Test), c.old, c.new, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(p.Explain(), "\n"); !strings.Contains(text, c.want) {
+			t.Errorf("%q is not in:\n%s", c.want, text)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{Strict, Cloud, Test} {
+		f.Add([]byte(file(f, name)))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := Parse(b)
+		if err != nil {
+			if p != nil || strings.Contains(err.Error(), "%!") {
+				t.Errorf("got %v, %v", p, err)
+			}
+			return
+		}
+		if len(p.VTPM.Banks) == 0 || len(p.VTPM.PCRs) < len(requiredPCRs()) || len(p.Explain()) == 0 || p.Review.IsZero() {
+			t.Errorf("accepted %q as %+v", b, p)
+		}
+		if p.Profile != Test && (p.Release != Signed || p.VTPM.SoftwareAccept) {
+			t.Errorf("profile %s accepts unsigned releases or software roots", p.Profile)
+		}
+	})
+}
