@@ -159,10 +159,18 @@ func cut32(b []byte, to *[32]byte) (rest []byte, err error) {
 }
 
 func (in *Input) check() error {
-	if !slices.Contains(Platforms(), in.Platform) {
-		return fmt.Errorf("platform: got %.20q, want one of %q", in.Platform, Platforms())
+	if err := CheckPlatform(in.Platform); err != nil {
+		return err
 	}
 	return CheckKEM(in.KEM)
+}
+
+// CheckPlatform refuses a name that is none of Platforms.
+func CheckPlatform(name string) error {
+	if !slices.Contains(Platforms(), name) {
+		return fmt.Errorf("platform: got %.20q, want one of %q", name, Platforms())
+	}
+	return nil
 }
 
 // CheckKEM checks the identifier and the length of a KEM key in the form of
