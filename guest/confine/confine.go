@@ -118,7 +118,7 @@ func probeOpen(want unix.Errno) error {
 		return errors.Join(errors.New("opening /: got a file, want an error"), unix.Close(fd))
 	}
 	if !errors.Is(err, want) {
-		return fmt.Errorf("opening /: got error %q, want %q", err, want)
+		return fmt.Errorf("opening /: got %w, want %s", err, want.Error())
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func probeExecutable() error {
 		return errors.Join(errors.New("mapping writable and executable memory: got it, want an error"), unix.Munmap(b))
 	}
 	if !errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("mapping writable and executable memory: got error %q, want %q", err, unix.EPERM)
+		return fmt.Errorf("mapping writable and executable memory: got %w, want %s", err, unix.EPERM.Error())
 	}
 	return nil
 }

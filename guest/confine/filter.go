@@ -59,7 +59,7 @@ func runtimeCalls(pid int) []call {
 		// Preemption of our own threads; signals to others are not ours to send.
 		call{unix.SYS_TGKILL, allow, []match{{0, wholeInt, uint64(pid)}}, deny},
 		// A thread, with the flags of Go's runtime (runtime/os_linux.go,
-		// cloneFlags); with any others it would be a process.
+		// cloneFlags, and sys_linux_amd64.s); with any others it would be a process.
 		call{unix.SYS_CLONE, allow, []match{{0, wholeLong, threadFlags}}, kill},
 		call{unix.SYS_FCNTL, allow, oneOf(1,
 			unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC, unix.F_GET_SEALS), deny},
@@ -71,7 +71,8 @@ func runtimeCalls(pid int) []call {
 	)
 }
 
-const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
+const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM |
+	unix.CLONE_THREAD | unix.CLONE_SETTLS
 
 // oneOf matches an int argument with any of some values.
 func oneOf(argument int, values ...uint64) []match {

@@ -13,14 +13,23 @@ type limit struct {
 	value    uint64
 }
 
+// Threads bounds the threads of a role's process. Go's runtime starts one for
+// each system call that blocks outside its poller.
+func (r Role) Threads() int {
+	if r == API {
+		return 128
+	}
+	return 64
+}
+
 // limits lists the limits of a role. What a process holds in memory is bounded
 // by its cgroup; the address space only keeps a runaway from mapping without
 // end, with room for what Go's runtime reserves and never touches.
 func limits(r Role) []limit {
-	files, threads, locked := uint64(8), uint64(64), uint64(0) // worker: specs/runtime.md A1
+	files, locked := uint64(8), uint64(0) // worker: specs/runtime.md A1
 	switch r {
 	case API:
-		files, threads = 128, 128
+		files = 128
 	case Keeper:
 		files, locked = 32, 8<<20 // the arena of keys; 8 MiB is the kernel's default too
 	case Worker:
@@ -29,7 +38,7 @@ func limits(r Role) []limit {
 		{"core", unix.RLIMIT_CORE, 0},
 		{"file size", unix.RLIMIT_FSIZE, 0},
 		{"open files", unix.RLIMIT_NOFILE, files},
-		{"threads", unix.RLIMIT_NPROC, threads},
+		{"threads", unix.RLIMIT_NPROC, uint64(r.Threads())},
 		{"locked memory", unix.RLIMIT_MEMLOCK, locked},
 		{"address space", unix.RLIMIT_AS, 8 << 30},
 		{"message queues", unix.RLIMIT_MSGQUEUE, 0},

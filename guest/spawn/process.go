@@ -1,0 +1,74 @@
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"safebox/guest/confine"
+)
+
+// namespaces that every process gets of its own. A socket stays in the
+// namespace that it was made in, so the API accepts connections on the one
+// that PID 1 hands over, and reaches nothing else. User namespaces are off:
+// PID 1 is root in the only one.
+const namespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS | syscall.CLONE_NEWPID
+
+// Process says what to start: our own program again, in another role.
+type Process struct {
+	Path   string // the program
+	Role   confine.Role
+	Args   []string   // after argument 0, which is the role
+	Files  []*os.File // from descriptor 3 on
+	Cgroup *Cgroup
+}
+
+// Start starts a process without privileges, inside its cgroup from the first
+// instruction. Standard streams lead nowhere, so that it can't write lines to
+// the console that look like PID 1's.
+func (r *Reaper) Start(p Process) (c *Child, err error) {
+	uid := p.Role.UID()
+	if uid == 0 {
+		return nil, fmt.Errorf("starting role %q: no such role", p.Role)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, null.Close()) }()
+	c, err = r.begin(func() (int, error) {
+		started, err := os.StartProcess(p.Path, append([]string{string(p.Role)}, p.Args...), &os.ProcAttr{
+			Dir:   "/",
+			Env:   environment(),
+			Files: append([]*os.File{null, null, null}, p.Files...),
+			Sys: &syscall.SysProcAttr{
+				Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)},
+				Setsid:     true,
+				Cloneflags: namespaces,
+				// The signal comes when the thread that forked ends. Threads of
+				// a Go process stay unless a goroutine locked to one returns, and
+				// none here does.
+				Pdeathsig:   syscall.SIGKILL,
+				UseCgroupFD: true,
+				CgroupFD:    int(p.Cgroup.folder.Fd()),
+			},
+		})
+		if err != nil {
+			return 0, err
+		}
+		pid := started.Pid
+		return pid, started.Release() // the Reaper waits by number
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting role %s: %w", p.Role, err)
+	}
+	return c, nil
+}
+
+// environment keeps Go's runtime from files that the process can't open: it
+// holds no file of its cgroup to look for a CPU limit once a second, and looks
+// for no time zone.
+func environment() []string {
+	return []string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0", "TZ=UTC"}
+}
