@@ -14,9 +14,9 @@ const MaxStatus = MaxProblem + 1<<10
 
 // The states of a job.
 const (
-	StateRunning = "running"
-	Done         = "done"   // the result is there; of a run that trapped too: the receipt says so
-	Failed       = "failed" // refused or could not run: Problem says why
+	Running = "running"
+	Done    = "done"   // the result is there; of a run that trapped too: the receipt says so
+	Failed  = "failed" // refused or could not run: Problem says why
 )
 
 // Status is the state of a job.
@@ -63,12 +63,12 @@ func (s *Status) check() error {
 		return fmt.Errorf("type: got %.100q, want %q", s.Type, StatusType)
 	}
 	switch s.State {
-	case StateRunning, StateDone:
+	case Running, Done:
 		if s.Problem != nil {
 			return fmt.Errorf("problem: got %s, want null in state %q", s.Problem.ID, s.State)
 		}
 		return nil
-	case StateFailed:
+	case Failed:
 		if s.Problem == nil {
 			return fmt.Errorf("problem: got null, want a problem in state %q", s.State)
 		}
@@ -77,5 +77,5 @@ func (s *Status) check() error {
 		}
 		return nil
 	}
-	return fmt.Errorf("state: got %.100q, want %q, %q or %q", s.State, StateRunning, StateDone, StateFailed)
+	return fmt.Errorf("state: got %.100q, want %q, %q or %q", s.State, Running, Done, Failed)
 }
