@@ -18,8 +18,8 @@ const Type = "safebox/receipt/v1"
 
 // Limits of a receipt.
 const (
-	MaxSize    = 256 << 10 // bytes of the document
-	MaxFile    = 384 << 10 // bytes of the envelope
+	MaxSize    = 112 << 10 // bytes of the document
+	MaxFile    = 160 << 10 // bytes of the envelope
 	maxInputs  = 16
 	maxOutputs = 64
 	maxSealed  = 16
