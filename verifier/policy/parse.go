@@ -120,6 +120,9 @@ func (r *reader) vtpm(t *table, v *VTPM) {
 	v.PCRs = t.registers("pcrs")
 	v.Boots = t.choices("boots", "esp", "kernel")
 	v.AnyDisk = t.choice("disk", "fixed", Any) == Any
+	if !v.AnyDisk && !slices.Contains(v.PCRs, diskPCR) {
+		r.fail(t.path("pcrs"), "lacks %d: disk is fixed", diskPCR)
+	}
 	v.AnyClock = t.choice("clock", "safe", Any) == Any
 	v.SoftwareAccept = t.choice("software_roots", "refuse", "accept") == "accept"
 	for i, root := range t.tables("roots") {

@@ -100,5 +100,8 @@ func (v *VTPM) FindRoot(sum [32]byte) (Root, bool) {
 // a rule for each (specs/protocol.md, section 4).
 func requiredPCRs() []int { return []int{0, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 15} }
 
+// diskPCR holds the partition table (PFP 3.3.4, PCR 5).
+const diskPCR = 5
+
 // lastPCR is the last register that a release has a rule for.
 const lastPCR = 15

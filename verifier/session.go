@@ -1,0 +1,230 @@
+package verifier
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"safebox/measure/eventlog"
+	"safebox/verifier/bundle"
+	"safebox/verifier/challenge"
+	"safebox/verifier/configuration"
+	"safebox/verifier/evidence"
+	"safebox/verifier/policy"
+	"safebox/verifier/release"
+	"safebox/verifier/tpm"
+	"safebox/verifier/transcript"
+)
+
+// verification is one run: what has been found so far. A pointer is nil until
+// the step that fills it in has succeeded.
+type verification struct {
+	in      Input
+	receipt bool // VerifyReceiptEvidence
+	log     *recorder
+
+	policy    *policy.Policy
+	evidence  *evidence.Evidence
+	challenge *challenge.Challenge
+	secret    *challenge.Secret
+	bundle    *bundle.Bundle
+	release   *release.Release
+
+	ak        *tpm.Public
+	pin       *Pin
+	activated bool
+	quotes    []quote // as many as the evidence has, if all could be decoded
+	events    *eventlog.Log
+	boot      string
+	compared  []comparison
+}
+
+// withChallenge reports whether there is a challenge to check against: always,
+// except for a receipt's evidence.
+func (v *verification) withChallenge() bool {
+	return !v.receipt || v.in.Challenge != nil || v.in.Secret != nil
+}
+
+// readPolicy: POL-1, POL-2.
+func (v *verification) readPolicy() {
+	p, err := policy.Parse(v.in.Policy)
+	v.log.check("POL-1", err, "a policy, every key known and present", "policy")
+	if err != nil {
+		return
+	}
+	v.policy = p
+	last := p.Review.AddDate(0, 0, -1).Format(time.DateOnly)
+	want, got := "a time until "+last, v.in.At.UTC().Format(time.RFC3339)
+	switch {
+	case v.in.At.IsZero():
+		v.log.fail("POL-2", want, "no time")
+	case p.AnyReview:
+		v.log.pass("POL-2", "any time", got)
+		v.log.waive("review date of the policy", "stale = \"any\" in the policy")
+	default:
+		v.log.record("POL-2", v.in.At.Before(p.Review), want, got)
+	}
+}
+
+// readEvidence: EV-1, PLAT-1.
+func (v *verification) readEvidence() {
+	e, err := evidence.Decode(v.in.Evidence)
+	v.log.check("EV-1", err, fmt.Sprintf("canonical JSON of at most %d bytes", evidence.MaxSize), fmt.Sprintf("%d bytes", len(v.in.Evidence)))
+	if err != nil {
+		return
+	}
+	v.evidence = e
+	if v.policy != nil {
+		ok := e.Platform == transcript.VTPM && slices.Contains(v.policy.Platforms, e.Platform)
+		v.log.record("PLAT-1", ok, fmt.Sprintf("one of %q", v.policy.Platforms), e.Platform)
+	}
+}
+
+// readChallenge: CH-1.
+func (v *verification) readChallenge() {
+	if !v.withChallenge() {
+		v.log.waive("nonce, audience and age of the evidence", "it is checked for a receipt, without its challenge")
+		return
+	}
+	const want = "a challenge, and the secret that was made with it"
+	c, err := challenge.Decode(v.in.Challenge)
+	if err != nil {
+		v.log.fail("CH-1", want, err.Error())
+		return
+	}
+	got := "challenge without its secret"
+	var s *challenge.Secret
+	if v.in.Secret != nil {
+		if s, err = challenge.DecodeSecret(v.in.Secret); err == nil {
+			err = matches(s, c, sha256.Sum256(v.in.Challenge))
+		}
+		got = "challenge with its secret"
+	}
+	v.log.check("CH-1", err, want, got)
+	if err == nil {
+		v.challenge, v.secret = c, s
+	}
+}
+
+// matches checks that a secret belongs to a challenge.
+func matches(s *challenge.Secret, c *challenge.Challenge, sum [32]byte) error {
+	if s.Challenge != sum {
+		return fmt.Errorf("secret of challenge %v, want %x", s.Challenge, sum)
+	}
+	if (s.Enroll == nil) != (c.Enroll == nil) {
+		return fmt.Errorf("secret with enrolment %t, challenge with enrolment %t", s.Enroll != nil, c.Enroll != nil)
+	}
+	if s.Enroll != nil && !slices.Equal(s.Enroll.AKName, c.Enroll.AKName) {
+		return fmt.Errorf("secret for key %x, challenge for key %x", s.Enroll.AKName, c.Enroll.AKName)
+	}
+	return nil
+}
+
+// checkFreshness: FR-1 to FR-4.
+func (v *verification) checkFreshness() {
+	if v.challenge == nil {
+		return
+	}
+	c := v.challenge
+	if e := v.evidence; e != nil {
+		v.log.record("FR-1", e.Nonce == c.Nonce, c.Nonce.String(), e.Nonce.String())
+		want := transcript.Audience(c.Audience)
+		v.log.record("FR-2", e.Audience == want, fmt.Sprintf("%x", want), e.Audience.String())
+	}
+	if v.receipt {
+		v.log.waive("age of the evidence", "it is checked for a receipt, after its challenge")
+		return
+	}
+	v.checkAlive()
+	if v.policy != nil {
+		v.checkLife()
+	}
+}
+
+// checkAlive: FR-3. A time before the challenge was made is as wrong as one
+// after its end.
+func (v *verification) checkAlive() {
+	at := v.in.At
+	want := "a time until " + unix(v.challenge.Expires)
+	ok := !at.IsZero() && !at.After(time.Unix(v.challenge.Expires, 0))
+	if v.secret != nil {
+		want = "a time from " + unix(v.secret.Issued) + " until " + unix(v.challenge.Expires)
+		ok = ok && !at.Before(time.Unix(v.secret.Issued, 0))
+	}
+	v.log.record("FR-3", ok, want, at.UTC().Format(time.RFC3339))
+}
+
+// checkLife: FR-4. Only the secret tells when a challenge was made.
+func (v *verification) checkLife() {
+	if v.policy.AnyLife {
+		v.log.pass("FR-4", "any life", "not compared")
+		v.log.waive("life of the challenge", "challenge.max_life = \"any\" in the policy")
+		return
+	}
+	want := fmt.Sprintf("1 to %d seconds", v.policy.MaxLife)
+	if v.secret == nil {
+		v.log.fail("FR-4", want, "unknown: only the challenge's secret says when it was made")
+		return
+	}
+	life := v.challenge.Expires - v.secret.Issued
+	v.log.record("FR-4", life >= 1 && life <= v.policy.MaxLife, want, fmt.Sprintf("%d seconds", life))
+}
+
+// readBundle: REL-1 to REL-3.
+func (v *verification) readBundle() {
+	const want = "a bundle with a canonical release.json"
+	b, err := bundle.Decode(v.in.Bundle)
+	if err == nil {
+		v.release, err = release.Decode(b.Release)
+	}
+	v.log.check("REL-1", err, want, fmt.Sprintf("%d bytes", len(v.in.Bundle)))
+	if err != nil {
+		return
+	}
+	v.bundle = b
+	sum := sha256.Sum256(b.Release)
+	if e := v.evidence; e != nil {
+		switch {
+		case v.challenge != nil:
+			ok := v.challenge.Release == sum && e.Release == sum
+			v.log.record("REL-2", ok, fmt.Sprintf("%x, of the bundle", sum),
+				fmt.Sprintf("challenge %v, evidence %v", v.challenge.Release, e.Release))
+		case !v.withChallenge():
+			v.log.record("REL-2", e.Release == sum, fmt.Sprintf("%x, of the bundle", sum), fmt.Sprintf("evidence %v", e.Release))
+		}
+	}
+	if v.policy == nil {
+		return
+	}
+	const got = "no signature: the bundle holds release.json alone"
+	v.log.record("REL-3", v.policy.Release == policy.Unsigned, v.policy.Release, got)
+	if v.policy.Release == policy.Unsigned {
+		v.log.waive("signature of the release", "release = \"unsigned\" in the policy")
+	}
+}
+
+// checkConfiguration: CFG-1.
+func (v *verification) checkConfiguration() {
+	if v.evidence == nil || v.policy == nil {
+		return
+	}
+	want := fmt.Sprintf("one of %q", v.policy.Documents)
+	if v.policy.AnyDocument {
+		want = "any well-formed document, or none"
+	}
+	name := policy.NoDocument
+	if document := v.evidence.Configuration; len(document) > 0 {
+		if _, err := configuration.Decode(document); err != nil {
+			v.log.fail("CFG-1", want, err.Error())
+			return
+		}
+		name = digest(document)
+	}
+	v.log.record("CFG-1", v.policy.AnyDocument || slices.Contains(v.policy.Documents, name), want, name)
+	if v.policy.AnyDocument {
+		v.log.waive("content of the configuration document", "configuration.documents = \"any\" in the policy")
+	}
+}
+
+func unix(seconds int64) string { return time.Unix(seconds, 0).UTC().Format(time.RFC3339) }

@@ -1,0 +1,134 @@
+// Package verifier decides offline whether a machine may be trusted: it takes
+// evidence, the release that should run, the owner's challenge and policy, and
+// gives a verdict with one record for every check (docs/format-verdict.md).
+//
+// It is a function of its input: no network, no clock, no environment. Whatever
+// is wrong with the input is a failed check with an ID, never an error and
+// never a check left out: an expectation that is absent is not met.
+//
+// It implements protocol.md, sections 1 to 4, 6 and 8, for platform vtpm.
+package verifier
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"safebox/verifier/challenge"
+	"safebox/verifier/transcript"
+	"safebox/verifier/verdict"
+)
+
+// Input is everything that a verdict rests on: the bytes of each file.
+type Input struct {
+	Evidence  []byte
+	Bundle    []byte
+	Policy    []byte
+	Challenge []byte
+	Secret    []byte // the owner's memory of the challenge; may be nil
+	Pin       []byte // attestation key known from before; may be nil
+	At        time.Time
+}
+
+// Result is a verdict and what may be relied on after it.
+type Result struct {
+	Verdict *verdict.Verdict
+	Claims  *Claims // nil unless every check passed
+	Pin     []byte  // pin of the attestation key, when an activation succeeded and every check passed
+}
+
+// Claims is what the evidence says, after every check passed.
+type Claims struct {
+	Platform   string
+	Transcript *transcript.Input
+	T          [64]byte             // SHA-512 of the transcript
+	Evidence   [32]byte             // SHA-256 of the evidence file
+	Release    [32]byte             // SHA-256 of release.json
+	ReceiptKey [32]byte             // Ed25519
+	Challenge  *challenge.Challenge // nil if VerifyReceiptEvidence was given none
+}
+
+// Verify checks evidence as the answer to a challenge.
+func Verify(in Input) *Result { return verify(in, false) }
+
+// VerifyReceiptEvidence checks evidence that a receipt names, long after its
+// challenge: freshness is waived in so many words, and so are nonce and audience
+// when no challenge is given. The attestation key must be known by a pin, or by
+// the challenge and its secret.
+func VerifyReceiptEvidence(in Input) *Result { return verify(in, true) }
+
+// verify is the order of events; docs/format-verdict.md numbers the same
+// steps. A step that lacks what an earlier one should have found records
+// nothing, and the checks that it would have recorded fail.
+func verify(in Input, receipt bool) *Result {
+	v := &verification{in: in, receipt: receipt, log: newRecorder()}
+	v.readPolicy()
+	v.readEvidence()
+	v.readChallenge()
+	v.checkFreshness()
+	v.readBundle()
+	v.checkConfiguration()
+	v.checkKey()
+	v.checkQuotes()
+	v.checkEvents()
+	v.checkRegisters()
+	v.checkRuntime()
+	return v.result()
+}
+
+func (v *verification) result() *Result {
+	out := v.log.verdict(v.definitions())
+	out.Type = verdict.Type
+	out.At = v.in.At.UTC().Format(time.RFC3339)
+	out.Evidence, out.Bundle, out.Policy = digest(v.in.Evidence), digest(v.in.Bundle), digest(v.in.Policy)
+	if !v.receipt || v.in.Challenge != nil {
+		out.Challenge = digest(v.in.Challenge)
+	}
+	out.Boot = v.boot
+	if v.policy != nil {
+		out.Profile = v.policy.Profile
+	}
+	if v.bundle != nil {
+		out.Release = digest(v.bundle.Release)
+	}
+	if v.evidence != nil {
+		out.Platform = v.evidence.Platform
+	}
+	r := &Result{Verdict: out}
+	if out.OK {
+		v.accept(r)
+	}
+	if r.Claims == nil {
+		out.OK = false
+	}
+	return r
+}
+
+// accept fills in what may be relied on. A result without claims is no
+// acceptance.
+func (v *verification) accept(r *Result) {
+	t := v.evidence.Transcript()
+	sum, err := t.Sum()
+	if err != nil {
+		return
+	}
+	if v.activated {
+		if r.Pin, err = v.newPin(); err != nil {
+			return
+		}
+	}
+	r.Claims = &Claims{
+		Platform:   v.evidence.Platform,
+		Transcript: t,
+		T:          sum,
+		Evidence:   sha256.Sum256(v.in.Evidence),
+		Release:    sha256.Sum256(v.bundle.Release),
+		ReceiptKey: v.evidence.ReceiptKey,
+		Challenge:  v.challenge,
+	}
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
