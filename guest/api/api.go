@@ -28,7 +28,6 @@ import (
 	"time"
 
 	"safebox/guest/wire"
-	"safebox/verifier/bootreport"
 	"safebox/verifier/challenge"
 	"safebox/verifier/configuration"
 	"safebox/verifier/evidence"
@@ -37,12 +36,6 @@ import (
 
 // health is the answer to guestapi.HealthPath.
 const health = `{"status":"ok","type":"safebox/health/v1"}`
-
-// Limits of answers that the keeper makes, in bytes.
-const (
-	maxIdentity = 64 << 10 // an attestation key, and two endorsement keys with their certificates
-	maxStatus   = 4 << 10
-)
 
 // IDs of this process's own problems.
 const (
@@ -92,12 +85,12 @@ func NewHandler(report []byte, keeper Keeper, shards *Shards) http.Handler {
 	return &handler{
 		report: report, keeper: keeper, shards: shards,
 		exact: map[string]*route{
-			guestapi.IdentityPath:      {http.MethodGet, media, wire.OpIdentity, 0, maxIdentity, slots(4)},
+			guestapi.IdentityPath:      {http.MethodGet, media, wire.OpIdentity, 0, guestapi.MaxIdentity, slots(4)},
 			guestapi.ConfigurationPath: {http.MethodPost, media, wire.OpConfigure, configuration.MaxSize, 0, slots(1)},
 			guestapi.EvidencePath:      {http.MethodPost, media, wire.OpEvidence, challenge.MaxSize, evidence.MaxSize, slots(4)},
-			guestapi.JobsPath:          {http.MethodPost, media, wire.OpSubmit, guestapi.MaxJob, maxStatus, slots(1)},
+			guestapi.JobsPath:          {http.MethodPost, media, wire.OpSubmit, guestapi.MaxJob, guestapi.MaxStatus, slots(1)},
 		},
-		status: &route{http.MethodGet, media, wire.OpStatus, 0, maxStatus, slots(16)},
+		status: &route{http.MethodGet, media, wire.OpStatus, 0, guestapi.MaxStatus, slots(16)},
 		result: &route{http.MethodGet, octets, wire.OpResult, 0, guestapi.MaxResult, slots(1)},
 	}
 }
@@ -161,23 +154,15 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, rt *route, id []b
 	case rt.slots <- struct{}{}:
 		defer func() { <-rt.slots }()
 	default:
-		// Read all the same: a client that is still sending would not see
-		// the answer.
-		if !receive(w, r, io.Discard) {
-			return
-		}
-		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, problemBusy, "too many requests of this kind are under way")
+		busy(w, r)
 		return
 	}
 	body := id
 	if rt.body > 0 {
-		b := memory{left: make([]byte, r.ContentLength)}
-		whole := b.left
-		if !receive(w, r, &b) {
+		body = make([]byte, r.ContentLength)
+		if !receive(w, r, func() error { _, err := io.ReadFull(r.Body, body); return err }) {
 			return
 		}
-		body = whole
 	}
 	out, err := h.keeper.Call(rt.op, body)
 	if err == nil && len(out) > rt.answer {
@@ -193,17 +178,14 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, rt *route, id []b
 // errTooLong is for an answer of the keeper that it should not have made.
 var errTooLong = errors.New("answer is too long")
 
-// memory is a writer into a slice that is large enough.
-type memory struct{ left []byte }
-
-// Write copies.
-func (m *memory) Write(p []byte) (int, error) {
-	n := copy(m.left, p)
-	m.left = m.left[n:]
-	if n < len(p) {
-		return n, io.ErrShortWrite
+// busy refuses, after it has read the body: a client that is still sending
+// would not see the answer.
+func busy(w http.ResponseWriter, r *http.Request) {
+	if !receive(w, r, func() error { _, err := io.Copy(io.Discard, r.Body); return err }) {
+		return
 	}
-	return n, nil
+	w.Header().Set("Retry-After", "1")
+	refuse(w, http.StatusServiceUnavailable, problemBusy, "too many requests of this kind are under way")
 }
 
 // allowed answers a request with another method than the path's.
@@ -233,15 +215,15 @@ func bodyFits(w http.ResponseWriter, r *http.Request, limit int) bool {
 	return false
 }
 
-// receive reads the body, whole and in time, into to.
-func receive(w http.ResponseWriter, r *http.Request, to io.Writer) bool {
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime(r.ContentLength))); err != nil {
-		failed(w, err)
-		return false
+// receive runs read, which reads the body, and answers if the body does not
+// arrive whole and in time.
+func receive(w http.ResponseWriter, r *http.Request, read func() error) bool {
+	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(transferTime(r.ContentLength)))
+	if err == nil {
+		err = read()
 	}
-	n, err := io.Copy(to, r.Body)
 	switch {
-	case err == nil && n == r.ContentLength:
+	case err == nil:
 		return true
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		refuse(w, http.StatusRequestTimeout, problemBody, "the body took too long")

@@ -1,18 +1,22 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 
+	"safebox/guest/confine"
+	"safebox/guest/wire"
 	"safebox/verifier/bootreport"
 
 	"golang.org/x/sys/unix"
 )
 
 // Role is argument 0 of the process that serves the API.
-const Role = "api"
+const Role = string(confine.API)
 
 // ReadyReply is what the process writes to readyFile, and then closes it, when
 // it is about to serve. Anything else is the reason why it can't.
@@ -23,17 +27,24 @@ const ReadyReply = "ready"
 const (
 	reportFile = 3 + iota // the boot report, sealed
 	socketFile            // TCP, listening
+	keeperFile            // to the keeper, which answers
+	fetchFile             // from the keeper, which asks for shards
 	readyFile             // a pipe to PID 1
+	endOfFiles
 )
+
+// softMemory is where the garbage collector begins to work harder. What
+// requests hold at the same time is at most 5/6 of it (TestMemoryBound).
+const softMemory = 400 << 20
 
 // Main is the process: it returns, with an exit status, only when it fails.
 func Main() int {
 	// Not inherited by anything, should this process ever start one.
-	for _, fd := range []int{reportFile, socketFile, readyFile} {
+	for fd := reportFile; fd < endOfFiles; fd++ {
 		unix.CloseOnExec(fd)
 	}
 	ready := os.NewFile(readyFile, "ready")
-	l, report, err := inherited()
+	p, err := takeOver()
 	reply := ReadyReply
 	if err != nil {
 		reply = err.Error()
@@ -44,59 +55,56 @@ func Main() int {
 	if err := ready.Close(); err != nil {
 		return 1
 	}
-	if err := Serve(l, NewHandler(report)); err != nil {
+	if err := p.run(); err != nil {
 		return 1
 	}
 	return 0
 }
 
-// inherited takes over what PID 1 left open, after a look at it: a process
-// started by anybody else, or with privileges, serves nothing.
-func inherited() (net.Listener, []byte, error) {
-	if err := unprivileged(); err != nil {
-		return nil, nil, err
-	}
-	file := os.NewFile(reportFile, "report")
-	report, err := io.ReadAll(io.LimitReader(file, bootreport.MaxSize+1))
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the boot report: %w", err)
-	}
-	if _, err := bootreport.Decode(report); err != nil {
-		return nil, nil, err
-	}
-	if err := file.Close(); err != nil {
-		return nil, nil, err
-	}
-	socket := os.NewFile(socketFile, "socket")
-	l, err := net.FileListener(socket)
-	if err != nil {
-		return nil, nil, fmt.Errorf("taking over the socket: %w", err)
-	}
-	return l, report, socket.Close()
+// process is what PID 1 left open.
+type process struct {
+	socket net.Listener
+	report []byte
+	keeper io.ReadWriteCloser
+	fetch  io.ReadWriteCloser
 }
 
-// unprivileged checks that PID 1 took away what it means to take away.
-func unprivileged() error {
-	if os.Getuid() == 0 || os.Geteuid() == 0 || os.Getgid() == 0 {
-		return fmt.Errorf("uid %d, gid %d, want neither to be 0", os.Getuid(), os.Getgid())
+// takeOver takes over what PID 1 left open, and gives away everything else
+// before it reads a byte: a process that was started by anybody else, or with
+// privileges, serves nothing.
+func takeOver() (*process, error) {
+	report := os.NewFile(reportFile, "report")
+	socket := os.NewFile(socketFile, "socket")
+	l, err := net.FileListener(socket)
+	if err = errors.Join(err, socket.Close()); err != nil {
+		return nil, fmt.Errorf("taking over the socket: %w", err)
 	}
-	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
-	if err != nil {
-		return fmt.Errorf("asking for no_new_privs: %w", err)
+	if err := confine.Apply(confine.API); err != nil {
+		return nil, err
 	}
-	if set != 1 {
-		return fmt.Errorf("no_new_privs is %d, want 1", set)
+	debug.SetMemoryLimit(softMemory)
+	p := &process{socket: l, keeper: os.NewFile(keeperFile, "keeper"), fetch: os.NewFile(fetchFile, "fetch")}
+	if p.report, err = io.ReadAll(io.LimitReader(report, bootreport.MaxSize+1)); err != nil {
+		return nil, fmt.Errorf("reading the boot report: %w", err)
 	}
-	var header unix.CapUserHeader
-	header.Version = unix.LINUX_CAPABILITY_VERSION_3
-	var caps [2]unix.CapUserData // 64 bits in two halves (capget(2))
-	if err := unix.Capget(&header, &caps[0]); err != nil {
-		return fmt.Errorf("asking for capabilities: %w", err)
+	if _, err := bootreport.Decode(p.report); err != nil {
+		return nil, err
 	}
-	for i, c := range caps {
-		if c.Effective|c.Permitted|c.Inheritable != 0 {
-			return fmt.Errorf("capabilities %d: effective %#x, permitted %#x, inheritable %#x, want none", i, c.Effective, c.Permitted, c.Inheritable)
+	return p, report.Close()
+}
+
+// run serves both sides, until the first of them ends.
+func (p *process) run() error {
+	shards := NewShards()
+	ended := make(chan error, 2)
+	go func() {
+		err := wire.Serve(p.fetch, wire.MaxRequestFetch, shards.Serve)
+		if err == nil {
+			err = errors.New("the keeper has closed its connection")
 		}
-	}
-	return nil
+		ended <- err
+	}()
+	keeper := wire.NewClient(p.keeper, wire.MaxReplyKeeper)
+	go func() { ended <- Serve(p.socket, NewHandler(p.report, keeper, shards)) }()
+	return <-ended
 }

@@ -15,12 +15,18 @@ const (
 	maxConnections = 64
 	maxHeader      = 8 << 10
 	headerTimeout  = 5 * time.Second
-	requestTimeout = 10 * time.Second
-	answerTimeout  = 30 * time.Second // the report may be 4 MiB
+	requestTimeout = 10 * time.Second // without a body
+	answerTimeout  = 30 * time.Second // of what net/http answers by itself
+	transferBase   = 10 * time.Second // for a body or an answer, and
+	transferRate   = 1 << 20          // one second more for each MiB
 )
 
 // Serve answers requests on l until l fails.
 func Serve(l net.Listener, h http.Handler) error {
+	return newServer(h).Serve(newLimited(l, maxConnections))
+}
+
+func newServer(h http.Handler) *http.Server {
 	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
@@ -34,7 +40,7 @@ func Serve(l net.Listener, h http.Handler) error {
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	s.SetKeepAlivesEnabled(false)
-	return s.Serve(newLimited(l, maxConnections))
+	return s
 }
 
 // limited is a listener that holds at most so many connections open; the
