@@ -29,9 +29,9 @@ func status(id string) int {
 		return http.StatusNotFound
 	case "config-late", "job-running":
 		return http.StatusConflict
-	case "job-busy":
+	case "job-busy", "challenge-full":
 		return http.StatusServiceUnavailable
-	case "internal":
+	case "internal", "worker-start", "job-worker":
 		return http.StatusInternalServerError
 	}
 	return http.StatusUnprocessableEntity

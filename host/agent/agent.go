@@ -1,7 +1,8 @@
 // Package agent launches one guest and stays with it: it makes the guest's
-// TPM, starts the machine, tells how the boot goes, relays the guest's API,
-// and leaves nothing behind but the console log. The platform is vtpm
-// (specs/protocol.md section 4).
+// TPM, starts the machine, tells how the boot goes, hands over the guest's
+// configuration, relays the guest's API, serves it shards, and leaves nothing
+// behind but the console log and what it was told to keep. The platform is
+// vtpm (specs/protocol.md section 4).
 package agent
 
 import (
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -34,6 +36,10 @@ type Options struct {
 	Accel   vmm.Accel
 	Port    int           // of the relay on 127.0.0.1; 0 for any free one
 	Timeout time.Duration // until the guest is ready
+
+	Configuration []byte       // document for the guest, before it is ready; empty for none
+	Shards        http.Handler // answers for shards, to the guest and to callers; nil for none
+	TPM           string       // folder of a TPM that is kept; empty for one that goes with the instance
 
 	// For tests: see vmm.Machine. No flag of a command leads here.
 	NetROM string
@@ -72,6 +78,7 @@ const (
 	BySignal   = "signal"    // SIGINT, SIGTERM or safebox-host stop
 	ByPowerOff = "power-off" // the guest's own decision
 	ByTimeout  = "timeout"   // it never came up
+	ByRefusal  = "refused"   // the guest did not take its configuration
 	ByFailure  = "failed"    // of the host's programs
 )
 
@@ -85,6 +92,8 @@ type launch struct {
 	start    time.Time
 	tell     func(Event)
 	log      *console.Log
+	tpmDir   string         // where the TPM's state lies
+	kept     *vmm.TPMFolder // nil unless the TPM is kept
 }
 
 // Launch launches a guest and returns when it has ended: nil if it was ready
@@ -110,7 +119,7 @@ func Launch(ctx context.Context, tools vmm.Tools, store *instance.Store, o Optio
 	if err := l.log.Err(); err != nil {
 		l.event(Event{Kind: Note, Detail: fmt.Sprintf("the console log is not complete: %v", err)})
 	}
-	err = errors.Join(err, closeListener(l.listener), l.inst.End(reason))
+	err = errors.Join(err, closeListener(l.listener), l.releaseTPM(), l.inst.End(reason))
 	l.event(Event{Kind: Stopped, Reason: reason})
 	return err
 }
@@ -119,9 +128,14 @@ func (l *launch) create(store *instance.Store) (err error) {
 	if l.Name == "" {
 		l.Name = instance.NewID()
 	}
+	l.tpmDir = filepath.Join(store.RunDir(l.Name), tpmDir)
+	if l.TPM != "" {
+		l.tpmDir = vmm.FolderTPM(l.TPM)
+	}
 	l.inst, err = store.Create(instance.Info{
 		ID: l.Name, Platform: Platform, Boot: string(l.Boot), VCPUs: l.VCPUs, Memory: l.Memory,
 		Release: l.Release, URL: "http://" + l.listener.Addr().String(),
+		TPMRoot: filepath.Join(l.tpmDir, vmm.RootCertificate),
 	})
 	return err
 }
@@ -171,15 +185,42 @@ func (l *launch) prepare(ctx context.Context) (vmm.Machine, error) {
 		return vmm.Machine{}, hint.New(fmt.Errorf("copying the firmware's variables: %w", err),
 			"is there space left? --state DIR names another folder for the state")
 	}
-	began = time.Now()
-	if err := makeDir(l.path(tpmDir)); err != nil {
+	if err := l.openTPM(ctx); err != nil {
 		return vmm.Machine{}, err
 	}
-	if err := vmm.MakeTPM(ctx, l.parent, l.tools, l.path(tpmDir)); err != nil {
-		return vmm.Machine{}, err
-	}
-	l.step("tpm", began, "software TPM with keys and certificates of its own")
 	return l.machine(accel, vars), nil
+}
+
+// openTPM makes the machine's TPM, or takes the one that was kept.
+func (l *launch) openTPM(ctx context.Context) (err error) {
+	began, detail := time.Now(), "software TPM with keys and certificates of its own"
+	if l.TPM == "" {
+		if err := makeDir(l.tpmDir); err != nil {
+			return err
+		}
+		if err := vmm.MakeTPM(ctx, l.parent, l.tools, l.tpmDir); err != nil {
+			return err
+		}
+		l.step("tpm", began, detail)
+		return nil
+	}
+	if l.kept, err = vmm.OpenTPMFolder(ctx, l.parent, l.tools, l.TPM); err != nil {
+		return err
+	}
+	detail += ", kept in " + l.TPM
+	if !l.kept.Made() {
+		detail = "the software TPM of " + l.TPM
+	}
+	l.step("tpm", began, detail)
+	return nil
+}
+
+// releaseTPM lets others use a TPM that is kept.
+func (l *launch) releaseTPM() error {
+	if l.kept == nil {
+		return nil
+	}
+	return l.kept.Close()
 }
 
 func (l *launch) event(e Event) {

@@ -15,6 +15,7 @@ import (
 	"safebox/host/relay"
 	"safebox/host/vmm"
 	"safebox/verifier/bootreport"
+	"safebox/verifier/guestapi"
 )
 
 // healthPoll is how often a guest that called itself ready is asked whether
@@ -32,10 +33,12 @@ type guest struct {
 	console  *console.Lines
 	lines    chan bootreport.Line // never blocks its writer: see newLines
 	relay    *relay.Relay
-	began    time.Time // of the machine
-	spoke    bool      // PID 1 wrote a line
-	claimed  bool      // PID 1 says that it is ready
-	ready    bool      // the API answers
+	up       chan error // one: the API answers and has what the guest needs, or why not
+	channel  chan error // news of the shard channel
+	began    time.Time  // of the machine
+	spoke    bool       // PID 1 wrote a line
+	claimed  bool       // PID 1 says that it is ready
+	ready    bool       // the API answers
 	refusals []bootreport.Line
 	powerOff *bootreport.Line
 }
@@ -46,9 +49,12 @@ func (l *launch) boot(ctx context.Context, m vmm.Machine, deadline time.Time) (r
 	if m.Port, err = freePort(); err != nil {
 		return ByFailure, err
 	}
-	g := &guest{launch: l, relay: relay.New(fmt.Sprintf("127.0.0.1:%d", m.Port), func() any { return l.inst.Info() })}
+	g := &guest{
+		launch: l, up: make(chan error, 1), channel: make(chan error, 1),
+		relay: relay.New(fmt.Sprintf("127.0.0.1:%d", m.Port), func() any { return l.inst.Info() }, l.Shards),
+	}
 	g.newLines()
-	tpm, control, err := vmm.StartTPM(l.parent, l.tools, l.path(tpmDir))
+	tpm, control, err := vmm.StartTPM(l.parent, l.tools, l.tpmDir)
 	if err != nil {
 		return ByFailure, err
 	}
@@ -84,7 +90,6 @@ func (g *guest) newLines() {
 func (g *guest) watch(ctx context.Context, deadline time.Time) (reason string, err error) {
 	timeout := time.NewTimer(time.Until(deadline))
 	defer timeout.Stop()
-	healthy := make(chan struct{})
 	served := make(chan error, 1)
 	server := g.relay.Server()
 	defer func() { err = errors.Join(err, server.Close()) }()
@@ -92,15 +97,24 @@ func (g *guest) watch(ctx context.Context, deadline time.Time) (reason string, e
 		select {
 		case line := <-g.lines:
 			if g.read(line) {
-				go g.awaitHealth(ctx, healthy)
+				go g.comeUp(ctx)
 			}
-		case <-healthy:
-			healthy = nil
+		case err := <-g.up:
+			if err != nil {
+				return g.notConfigured(err)
+			}
 			timeout.Stop()
 			if err := g.announce(); err != nil {
 				return ByFailure, err
 			}
 			go func() { served <- server.Serve(g.listener) }()
+			if g.Shards != nil {
+				go g.relay.ServeShards(ctx, func(err error) { g.tellChannel(ctx, err) })
+			}
+		case err := <-g.channel:
+			if err != nil {
+				g.event(Event{Kind: Note, Detail: err.Error()})
+			}
 		case err := <-served:
 			return ByFailure, fmt.Errorf("relaying the guest's API: %w", err)
 		case <-g.vm.Done():
@@ -150,16 +164,45 @@ func (g *guest) tellEarlyPhases(first bootreport.Line) {
 	g.event(Event{Kind: Step, Name: "kernel", Duration: kernel, Detail: "until PID 1 starts"})
 }
 
-func (g *guest) awaitHealth(ctx context.Context, healthy chan<- struct{}) {
-	for ctx.Err() == nil {
-		if g.relay.Healthy(ctx) == nil {
-			close(healthy)
-			return
-		}
+// comeUp waits until the guest's API answers and gives the guest its
+// configuration: nobody else can reach the guest before it is announced, and
+// a quote would close it to that.
+func (g *guest) comeUp(ctx context.Context) {
+	for g.relay.Client().Healthy(ctx) != nil {
 		select {
 		case <-ctx.Done():
+			return
 		case <-time.After(healthPoll):
 		}
+	}
+	if len(g.Configuration) == 0 {
+		g.up <- nil
+		return
+	}
+	g.up <- g.relay.Client().Configure(ctx, g.Configuration)
+}
+
+// notConfigured judges a configuration that did not arrive. A guest that
+// powers off breaks the connection first; then its own reason is the better
+// one.
+func (g *guest) notConfigured(err error) (string, error) {
+	var refused *guestapi.Problem
+	if errors.As(err, &refused) {
+		return ByRefusal, g.withLog(err)
+	}
+	select {
+	case <-g.vm.Done():
+		return g.ended()
+	case <-time.After(vmm.StopGrace):
+		return ByFailure, g.withLog(err)
+	}
+}
+
+// tellChannel brings news of the shard channel to watch.
+func (g *guest) tellChannel(ctx context.Context, err error) {
+	select {
+	case g.channel <- err:
+	case <-ctx.Done():
 	}
 }
 

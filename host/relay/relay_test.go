@@ -24,7 +24,7 @@ func through(t *testing.T, guest http.HandlerFunc) string {
 
 func relayTo(t *testing.T, addr string) string {
 	t.Helper()
-	r := httptest.NewServer(New(addr, func() any { return map[string]string{"id": "a1"} }).Handler())
+	r := httptest.NewServer(New(addr, func() any { return map[string]string{"id": "a1"} }, nil).Handler())
 	t.Cleanup(r.Close)
 	return r.URL
 }
@@ -191,7 +191,7 @@ func TestHealthy(t *testing.T) {
 		w.WriteHeader(status)
 	}))
 	defer g.Close()
-	r := New(g.Listener.Addr().String(), nil)
+	r := NewClient(g.URL)
 	if err := r.Healthy(t.Context()); err == nil || !strings.Contains(err.Error(), "status 503") {
 		t.Errorf("got %v, want 503 reported", err)
 	}
@@ -202,7 +202,7 @@ func TestHealthy(t *testing.T) {
 }
 
 func TestServerHasLimits(t *testing.T) {
-	s := New("127.0.0.1:1", nil).Server()
+	s := New("127.0.0.1:1", nil, nil).Server()
 	for name, d := range map[string]time.Duration{
 		"header": s.ReadHeaderTimeout, "read": s.ReadTimeout, "write": s.WriteTimeout, "idle": s.IdleTimeout,
 	} {
