@@ -47,7 +47,6 @@ func BenchmarkChunk(b *testing.B) {
 		}
 	}
 	b.Run("healthy", func(b *testing.B) {
-		b.SetBytes(object.ChunkSize)
 		benchtest.Ratio(b, "x-of-SHA-256+AES-GCM", read, bound)
 	})
 	b.Run("rebuilt", func(b *testing.B) {
@@ -57,7 +56,6 @@ func BenchmarkChunk(b *testing.B) {
 		for _, leaf := range []int{0, 1, 2, 3} {
 			s.store.spoil[leaf] = gone
 		}
-		b.SetBytes(object.ChunkSize)
 		benchtest.Ratio(b, "x-of-SHA-256+AES-GCM", func() { i = 0; read() }, bound)
 	})
 }
@@ -74,7 +72,6 @@ func BenchmarkPut(b *testing.B) {
 	for i := range shards {
 		shards[i] = make([]byte, object.ShardSize)
 	}
-	b.SetBytes(benchSize)
 	benchtest.Ratio(b, "x-of-SHA-256+AES-GCM", func() {
 		if _, err := Put(b.Context(), bytes.NewReader(plain), benchSize, Options{Profile: p}, discard{}); err != nil {
 			b.Fatal(err)
