@@ -61,6 +61,7 @@ func VerifyReceiptEvidence(in Input) *Result { return verify(in, true) }
 // steps. A step that lacks what an earlier one should have found records
 // nothing, and the checks that it would have recorded fail.
 func verify(in Input, receipt bool) *Result {
+	in.At = in.At.UTC().Truncate(time.Second) // what the verdict says is what was compared
 	v := &verification{in: in, receipt: receipt, log: newRecorder()}
 	v.readPolicy()
 	v.readEvidence()

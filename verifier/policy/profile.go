@@ -18,6 +18,7 @@ type values struct {
 	documents     string
 	state         string
 	disk          string
+	clock         string
 	softwareRoots string
 	kind          string
 }
@@ -27,17 +28,17 @@ func profileValues(name string) (values, error) {
 	case Strict:
 		return values{
 			about:   "Machines of your own: hardware TPMs of the vendors you name, signed releases.",
-			release: Signed, life: 60, documents: `["none"]`, state: Fresh, disk: Any, softwareRoots: "refuse", kind: Hardware,
+			release: Signed, life: 60, documents: `["none"]`, state: Fresh, disk: Any, clock: "safe", softwareRoots: "refuse", kind: Hardware,
 		}, nil
 	case Cloud:
 		return values{
 			about:   "Machines of a provider: its TPMs' root, signed releases, more time for the answer.",
-			release: Signed, life: 600, documents: `["none"]`, state: Working, disk: Any, softwareRoots: "refuse", kind: Hardware,
+			release: Signed, life: 600, documents: `["none"]`, state: Working, disk: Any, clock: "safe", softwareRoots: "refuse", kind: Hardware,
 		}, nil
 	case Test:
 		return values{
 			about:   "FOR TESTS ONLY: software TPMs and unsigned releases.",
-			release: Unsigned, life: 3600, documents: `"any"`, state: Working, disk: Any, softwareRoots: "accept", kind: Software,
+			release: Unsigned, life: 3600, documents: `"any"`, state: Working, disk: Any, clock: Any, softwareRoots: "accept", kind: Software,
 		}, nil
 	}
 	return values{}, fmt.Errorf("making policy: profile: got %q, want %s, %s or %s", name, Strict, Cloud, Test)
@@ -55,7 +56,7 @@ func Profile(name string, roots ...*x509.Certificate) ([]byte, error) {
 		return nil, fmt.Errorf("making policy: %d roots, want at most %d", len(roots), maxList)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, template, v.about, name, review, v.release, v.life, v.documents, v.state, v.disk, v.softwareRoots)
+	fmt.Fprintf(&b, template, v.about, name, review, v.release, v.life, v.documents, v.state, v.disk, v.clock, v.softwareRoots)
 	if len(roots) == 0 {
 		b.WriteString(noRoots)
 	}
@@ -144,6 +145,8 @@ boots = ["esp", "kernel"]  # from the disk's system partition, by QEMU -kernel
 # PCR 5 holds the partition table: "fixed" as in the release, or "any" for
 # disks that may be resized.
 disk = "%s"
-clock = "safe"  # the TPM's clock was never set back; or "any"
+# "safe": the TPM knows that its clock was never set back. For some seconds
+# after a power cut it does not. Or "any": nothing here rests on that clock.
+clock = "%s"
 software_roots = "%s"
 `
