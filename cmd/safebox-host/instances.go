@@ -23,7 +23,8 @@ func lsCommand() *cobra.Command {
 
 --json prints {"instances":[...]}, each with the keys type, id, state (starting,
 ready, ended, killed), platform, boot, accel, vcpus, memory (bytes), url,
-release, console (path of the log), pid, pid_namespace, started, ended, reason.`,
+release, console (path of the log), tpm_root (path of the root certificate of
+its TPM, PEM), pid, pid_namespace, started, ended, reason.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			store, err := openStore(c)

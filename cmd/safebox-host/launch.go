@@ -13,7 +13,9 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/host/agent"
 	"safebox/host/instance"
+	"safebox/host/shard"
 	"safebox/host/vmm"
+	"safebox/verifier/configuration"
 )
 
 // launchFlags are the flags as given.
@@ -26,6 +28,9 @@ type launchFlags struct {
 	vcpus     int
 	port      int
 	name      string
+	shards    string
+	config    string
+	tpm       string
 	timeout   time.Duration
 	json      bool
 	printArgs bool
@@ -41,7 +46,8 @@ func launchCommand() *cobra.Command {
 
 The boot timeline goes to standard error. When the appliance answers, one line
 "ready URL" goes to standard output; URL is the relay to its API:
-  URL/v1/health  URL/v1/boot-report  URL/v1/instance
+  URL/v1/health  URL/v1/boot-report  URL/v1/identity  URL/v1/evidence
+  URL/v1/jobs    URL/v1/sh/ROOT (--shards)            URL/v1/instance
 --json prints events instead, one JSON object a line: started, step, refused,
 note, ready, stopped.
 
@@ -62,6 +68,9 @@ that finds out about KVM does run.`,
 	flags.IntVar(&f.vcpus, "vcpus", 2, "processors of the guest")
 	flags.IntVar(&f.port, "port", 0, "port of the relay on 127.0.0.1; 0 for any free one")
 	flags.StringVar(&f.name, "name", "", "name of the instance (default random)")
+	flags.StringVar(&f.shards, "shards", "", "folder of shards of sealed objects, for the guest and for callers; made if absent")
+	flags.StringVar(&f.config, "config", "", "configuration document of the guest, which measures it (default: its own settings)")
+	flags.StringVar(&f.tpm, "tpm", "", "folder of the software TPM, made if absent and kept (default: a new TPM that goes with the instance)")
 	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long the guest may take until it is ready")
 	flags.BoolVar(&f.json, "json", false, "print events as JSON, one a line")
 	flags.BoolVar(&f.printArgs, "print-args", false, "print the VMM command and start nothing")
@@ -71,6 +80,9 @@ that finds out about KVM does run.`,
 			return cli.Usage(err, "see safebox-host launch --help")
 		}
 		if err := checkRelease(f.release); err != nil {
+			return err
+		}
+		if o.Configuration, err = f.configuration(); err != nil {
 			return err
 		}
 		return f.launch(c, o)
@@ -95,6 +107,13 @@ func (f *launchFlags) launch(c *cobra.Command, o agent.Options) error {
 	if f.printArgs {
 		return f.print(ctx, c.OutOrStdout(), tools, store, o)
 	}
+	if f.shards != "" {
+		folder, err := shard.NewFolder(f.shards)
+		if err != nil {
+			return cli.Failed(err, "--shards names a folder, as safebox seal writes one")
+		}
+		o.Shards = shard.Handler(folder)
+	}
 	show := &timeline{out: c.OutOrStdout(), err: c.ErrOrStderr(), json: f.json}
 	return errors.Join(agent.Launch(ctx, tools, store, o, show.event), show.failed)
 }
@@ -112,6 +131,22 @@ func (f *launchFlags) print(ctx context.Context, w io.Writer, tools vmm.Tools, s
 	}
 	_, err = fmt.Fprintln(w, shellCommand(args))
 	return err
+}
+
+// configuration reads the document, so that a mistake costs no boot. The guest
+// reads it again.
+func (f *launchFlags) configuration() ([]byte, error) {
+	if f.config == "" {
+		return nil, nil
+	}
+	b, err := readInput(f.config, configuration.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := configuration.Decode(b); err != nil {
+		return nil, cli.Usage(fmt.Errorf("reading %s: %w", f.config, err), "docs/format-configuration.md describes the document")
+	}
+	return b, nil
 }
 
 // options checks the flags.
@@ -157,5 +192,10 @@ func (f *launchFlags) options() (agent.Options, error) {
 		Code: filepath.Join(dir, releaseCode), Vars: filepath.Join(dir, releaseVars),
 	}
 	o.Disk, o.UKI = bootFile(dir, boot)
+	if f.tpm != "" {
+		if o.TPM, err = filepath.Abs(f.tpm); err != nil {
+			return o, err
+		}
+	}
 	return o, nil
 }

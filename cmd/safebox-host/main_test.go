@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -20,7 +18,6 @@ import (
 
 	"safebox/host/vmm/vmmtest"
 	"safebox/image"
-	"safebox/verifier/guestapi"
 	"safebox/verifier/release"
 )
 
@@ -166,40 +163,6 @@ func fakeQEMU(args []string) int {
 		return 1
 	}
 	return fakeGuest(mode, args)
-}
-
-func fakeGuest(mode string, args []string) int {
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGTERM)
-	port := regexp.MustCompile(`hostfwd=tcp:127\.0\.0\.1:([0-9]+)-:8080`).FindStringSubmatch(strings.Join(args, " "))
-	ln, err := net.Listen("tcp", "127.0.0.1:"+port[1])
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "qemu-system-x86_64: %v\n", err)
-		return 1
-	}
-	http.HandleFunc(guestapi.HealthPath, func(w http.ResponseWriter, _ *http.Request) {
-		if mode == "sick" {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-		if _, err := w.Write([]byte(`{"status":"ok"}`)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	})
-	go func() { fmt.Fprintln(os.Stderr, http.Serve(ln, nil)) }()
-	fmt.Print("\x1b[2Jfirmware\r\nsafebox: [   0.000100] ok mounts 0.000010s six of them\r\nsafebox: [   0.000200] ready\r\n")
-	switch mode {
-	case "flood":
-		for range 10000 {
-			fmt.Print("safebox: [   0.000300] ok again 0.000010s\r\n")
-		}
-	case "short":
-		time.Sleep(500 * time.Millisecond)
-		fmt.Print("safebox: [   1.000000] power-off keeper: it died\r\n")
-		return 0
-	}
-	<-ended
-	fmt.Fprintln(os.Stderr, "qemu-system-x86_64: terminating on signal 15 from pid 1 (agent)")
-	return 0
 }
 
 // await FILE PATTERN waits until a line of the file matches.

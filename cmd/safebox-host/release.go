@@ -51,10 +51,14 @@ func checkRelease(dir string) error {
 	return nil
 }
 
-// readReleaseFile reads a regular file of at most limit bytes and one more,
-// which tells that it is longer.
+// readReleaseFile is readFile for a name of release.json.
 func readReleaseFile(dir, name string, limit int64) ([]byte, error) {
-	path := filepath.Join(dir, filepath.FromSlash(name))
+	return readFile(filepath.Join(dir, filepath.FromSlash(name)), limit)
+}
+
+// readFile reads a regular file of at most limit bytes and one more, which
+// tells that it is longer.
+func readFile(path string, limit int64) ([]byte, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func (t *timeline) text(e agent.Event) error {
 	case agent.Note:
 		return t.line(e, "note: "+e.Detail)
 	case agent.Ready:
-		err := t.line(e, "ready")
+		err := t.line(e, "ready; root certificate of its TPM: "+e.Instance.TPMRoot)
 		_, outErr := fmt.Fprintf(t.out, "ready %s\n", e.Instance.URL)
 		return errors.Join(err, outErr)
 	case agent.Stopped:
@@ -73,6 +73,7 @@ type (
 		VCPUs    int        `json:"vcpus"`
 		Memory   int64      `json:"memory"`
 		Console  string     `json:"console"`
+		TPMRoot  string     `json:"tpm_root"`
 		PID      int        `json:"pid"`
 	}
 	stepEvent struct {
@@ -112,7 +113,7 @@ func wireEvent(e agent.Event) any {
 	at, i := e.At.Microseconds(), e.Instance
 	switch e.Kind {
 	case agent.Started:
-		return startedEvent{e.Kind, at, i.ID, i.Platform, i.Boot, i.VCPUs, i.Memory, i.Console, i.PID}
+		return startedEvent{e.Kind, at, i.ID, i.Platform, i.Boot, i.VCPUs, i.Memory, i.Console, i.TPMRoot, i.PID}
 	case agent.Step:
 		return stepEvent{e.Kind, at, e.Name, e.Duration.Microseconds(), e.Detail}
 	case agent.Refused:
