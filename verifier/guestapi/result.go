@@ -14,7 +14,7 @@ const resultMagic = "SBR1"
 // Limits of a result.
 const (
 	MaxResult     = 256 << 20 // bytes, encoded
-	MaxReceipt    = 64 << 10  // bytes
+	MaxReceipt    = 160 << 10 // bytes: the receipt of MaxOutputs to MaxRecipients
 	MaxOutputs    = 64
 	MaxRecipients = 16
 )
