@@ -86,6 +86,9 @@ func (n Node) Cover(r Ranges) ([]Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("covering chunks: %w", err)
 	}
+	if n.Depth > Depth {
+		return nil, fmt.Errorf("covering chunks %s: node at depth %d, want at most %d", r, n.Depth, Depth)
+	}
 	// path[d] is the node at depth d on the way to the node before; what two
 	// neighbours share is derived once.
 	var path [Depth + 1]Node

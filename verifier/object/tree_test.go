@@ -191,6 +191,13 @@ func TestCoverBelowANode(t *testing.T) {
 	}
 }
 
+func TestNodeBelowTheTree(t *testing.T) {
+	n := Node{Depth: 33}
+	if got, err := n.Cover(Ranges{{0, 1}}); err == nil || n.Covers(0) {
+		t.Errorf("a node at depth 33 covers %v", got)
+	}
+}
+
 func TestDecodeNodesRefuses(t *testing.T) {
 	root, _ := testRoot()
 	r := Ranges{{0, 10}, {20, 30}}
