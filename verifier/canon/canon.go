@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -49,9 +50,23 @@ func Marshal(v any) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Unmarshal decodes b into v, a pointer, and refuses every b that Marshal
-// would not have written for that value.
+// Unmarshal decodes b into v, a pointer to a zero value, and refuses every b
+// that Marshal would not have written for that value. On error v holds nothing
+// of use.
 func Unmarshal(b []byte, v any) error {
+	if decodeDirect(b, v) {
+		return nil
+	}
+	return decodeTwice(b, v)
+}
+
+// decodeTwice decodes, encodes again and compares. That is what Unmarshal
+// means; direct does the same in one pass for what is canonical, so this one
+// has the errors to explain.
+func decodeTwice(b []byte, v any) error {
+	if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer && !p.IsNil() {
+		p.Elem().SetZero()
+	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {

@@ -1,0 +1,278 @@
+package canon
+
+import (
+	"bytes"
+	"cmp"
+	"encoding"
+	"encoding/base64"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// direct reads the canonical encoding of a value and nothing else: it expects
+// the members of an object in the one order that they can have, so it needs no
+// second encoding to compare with. It reports false for anything that it does
+// not read: bytes that are not canonical, and Go types that no document has
+// (maps, interfaces, floats, embedded fields, options in tags).
+type direct struct {
+	b       []byte // what is left
+	members map[reflect.Type][]member
+}
+
+// member is a field of a struct under its name in JSON.
+type member struct {
+	prefix string // the name in quotes and the colon
+	name   string
+	index  int
+}
+
+// decodeDirect fills in v, a pointer that is not nil.
+func decodeDirect(b []byte, v any) bool {
+	p := reflect.ValueOf(v)
+	if p.Kind() != reflect.Pointer || p.IsNil() {
+		return false
+	}
+	d := &direct{b: b, members: map[reflect.Type][]member{}}
+	return d.value(p.Elem(), 0) && len(d.b) == 0
+}
+
+// literal takes exactly these bytes.
+func (d *direct) literal(s string) bool {
+	if len(d.b) < len(s) || string(d.b[:len(s)]) != s {
+		return false
+	}
+	d.b = d.b[len(s):]
+	return true
+}
+
+func (d *direct) value(v reflect.Value, depth int) bool {
+	if depth > maxDepth {
+		return false
+	}
+	if t, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok && v.Kind() != reflect.Pointer {
+		return d.textValue(t)
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if d.literal("null") {
+			v.SetZero()
+			return true
+		}
+		v.Set(reflect.New(v.Type().Elem()))
+		return d.value(v.Elem(), depth)
+	case reflect.Struct:
+		return d.object(v, depth)
+	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[[]byte]() {
+			return d.octets(v)
+		}
+		return d.list(v, depth)
+	case reflect.Array:
+		return d.array(v, depth)
+	case reflect.String:
+		s, ok := d.text()
+		v.SetString(s)
+		return ok
+	case reflect.Bool:
+		v.SetBool(d.literal("true"))
+		return v.Bool() || d.literal("false")
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		n, ok := d.integer()
+		return ok && !v.OverflowInt(n) && set(v.SetInt, n)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		n, ok := d.integer()
+		return ok && n >= 0 && !v.OverflowUint(uint64(n)) && set(v.SetUint, uint64(n))
+	default:
+		return false
+	}
+}
+
+// set is a setter as part of a condition.
+func set[T any](to func(T), v T) bool {
+	to(v)
+	return true
+}
+
+// textValue reads a string for a type with a text form, which must be the one
+// that it writes.
+func (d *direct) textValue(t encoding.TextUnmarshaler) bool {
+	s, ok := d.text()
+	if !ok || t.UnmarshalText([]byte(s)) != nil {
+		return false
+	}
+	m, ok := t.(encoding.TextMarshaler)
+	if !ok {
+		return false
+	}
+	again, err := m.MarshalText()
+	return err == nil && string(again) == s
+}
+
+func (d *direct) object(v reflect.Value, depth int) bool {
+	list, ok := d.membersOf(v.Type())
+	if !ok || !d.literal("{") {
+		return false
+	}
+	for i, m := range list {
+		if i > 0 && !d.literal(",") {
+			return false
+		}
+		if !d.literal(m.prefix) || !d.value(v.Field(m.index), depth+1) {
+			return false
+		}
+	}
+	return d.literal("}")
+}
+
+// membersOf lists the fields of a struct type, sorted by their names.
+func (d *direct) membersOf(t reflect.Type) ([]member, bool) {
+	if list, ok := d.members[t]; ok {
+		return list, true
+	}
+	list := make([]member, 0, t.NumField())
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := f.Tag.Get("json")
+		if f.Anonymous || !f.IsExported() || !plainName(name) {
+			return nil, false
+		}
+		list = append(list, member{prefix: `"` + name + `":`, name: name, index: i})
+	}
+	slices.SortFunc(list, func(a, b member) int { return cmp.Compare(a.name, b.name) })
+	for i := 1; i < len(list); i++ {
+		if list[i].name == list[i-1].name {
+			return nil, false
+		}
+	}
+	d.members[t] = list
+	return list, true
+}
+
+// plainName accepts names that need no escape and hold no option.
+func plainName(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
+}
+
+func (d *direct) list(v reflect.Value, depth int) bool {
+	if d.literal("null") {
+		v.SetZero()
+		return true
+	}
+	if !d.literal("[") {
+		return false
+	}
+	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+	for n := 0; !d.literal("]"); n++ {
+		if n > 0 && !d.literal(",") {
+			return false
+		}
+		v.Grow(1)
+		v.SetLen(n + 1)
+		v.Index(n).SetZero()
+		if !d.value(v.Index(n), depth+1) {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *direct) array(v reflect.Value, depth int) bool {
+	if !d.literal("[") {
+		return false
+	}
+	for i := range v.Len() {
+		if i > 0 && !d.literal(",") {
+			return false
+		}
+		if !d.value(v.Index(i), depth+1) {
+			return false
+		}
+	}
+	return d.literal("]")
+}
+
+// integer reads a number of the subset.
+func (d *direct) integer() (int64, bool) {
+	n := 0
+	for n < len(d.b) && (d.b[n] == '-' || d.b[n] >= '0' && d.b[n] <= '9') {
+		n++
+	}
+	text := string(d.b[:n])
+	value, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || value > maxInteger || value < -maxInteger || strconv.FormatInt(value, 10) != text {
+		return 0, false
+	}
+	d.b = d.b[n:]
+	return value, true
+}
+
+// octets reads the standard base64 of bytes, which has one form.
+func (d *direct) octets(v reflect.Value) bool {
+	if d.literal("null") {
+		v.SetZero()
+		return true
+	}
+	raw, escaped, ok := d.quoted()
+	if !ok || escaped {
+		return false // no character of base64 has an escape
+	}
+	out := make([]byte, base64.StdEncoding.DecodedLen(len(raw)))
+	n, err := base64.StdEncoding.Strict().Decode(out, raw)
+	if err != nil {
+		return false
+	}
+	v.SetBytes(out[:n])
+	return true
+}
+
+// quoted takes a string and gives the bytes between its quotes.
+func (d *direct) quoted() (raw []byte, escaped, ok bool) {
+	if !d.literal(`"`) {
+		return nil, false, false
+	}
+	for i := 0; i < len(d.b); i++ {
+		switch c := d.b[i]; {
+		case c == '"':
+			raw, d.b = d.b[:i], d.b[i+1:]
+			return raw, escaped, true
+		case c == '\\':
+			escaped = true
+			i++
+		case c < ' ':
+			return nil, false, false
+		}
+	}
+	return nil, false, false
+}
+
+// text reads a string. One with an escape is written again and compared, for
+// each character has one form only.
+func (d *direct) text() (string, bool) {
+	before := d.b
+	raw, escaped, ok := d.quoted()
+	if !ok || !utf8.Valid(raw) {
+		return "", false
+	}
+	if !escaped {
+		return string(raw), true
+	}
+	return unescape(before[:len(raw)+2])
+}
+
+// unescape reads a string in quotes, and refuses another form than the one
+// that Marshal writes.
+func unescape(quoted []byte) (string, bool) {
+	var s string
+	if json.Unmarshal(quoted, &s) != nil {
+		return "", false
+	}
+	var again bytes.Buffer
+	if writeString(&again, s) != nil || !bytes.Equal(again.Bytes(), quoted) {
+		return "", false
+	}
+	return s, true
+}

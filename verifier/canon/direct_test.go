@@ -1,0 +1,102 @@
+package canon
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// every has a field of each kind that documents have.
+type every struct {
+	Text    string      `json:"text"`
+	Octets  []byte      `json:"octets"`
+	Hash    Octets32    `json:"hash"`
+	Serial  Octets16    `json:"serial"`
+	Flag    bool        `json:"flag"`
+	Small   uint8       `json:"small"`
+	Signed  int32       `json:"signed"`
+	Wide    int64       `json:"wide"`
+	Count   uint64      `json:"count"`
+	Pointer *inner      `json:"pointer"`
+	List    []inner     `json:"list"`
+	Pairs   [][2]uint32 `json:"pairs"`
+	Names   []string    `json:"names"`
+	Blobs   [][]byte    `json:"blobs"`
+	Hashes  []Octets32  `json:"hashes"`
+}
+
+type inner struct {
+	Zeta  int    `json:"zeta"`
+	Alpha string `json:"alpha"`
+}
+
+// examples are valid documents, made from the rules by hand.
+func examples() []string {
+	hash := strings.Repeat("0a", 32)
+	return []string{
+		`{"blobs":null,"count":0,"flag":false,"hash":"` + strings.Repeat("00", 32) + `","hashes":null,"list":null,"names":null,"octets":null,"pairs":null,"pointer":null,"serial":"` + strings.Repeat("00", 16) + `","signed":0,"small":0,"text":"","wide":0}`,
+		`{"blobs":["","AA==","AAE="],"count":9007199254740991,"flag":true,"hash":"` + hash + `","hashes":["` + hash + `"],"list":[{"alpha":"é€","zeta":-1},{"alpha":"\"\\/\b\f\n\r\t\u0000\u001f","zeta":7}],"names":["a",""],"octets":"AQID","pairs":[[0,1],[4294967295,2]],"pointer":{"alpha":"<>&","zeta":0},"serial":"` + strings.Repeat("0b", 16) + `","signed":-2147483648,"small":255,"text":"x","wide":-9007199254740991}`,
+	}
+}
+
+// TestDirect: what is canonical is read in one pass, as in two.
+func TestDirect(t *testing.T) {
+	for _, text := range examples() {
+		var one, two every
+		if !decodeDirect([]byte(text), &one) {
+			t.Errorf("not read: %s", text)
+		}
+		if err := decodeTwice([]byte(text), &two); err != nil {
+			t.Errorf("decodeTwice: %v: %s", err, text)
+		}
+		if !reflect.DeepEqual(one, two) {
+			t.Errorf("got %+v, want %+v", one, two)
+		}
+	}
+}
+
+// TestDirectOfOtherTypes: types that it does not know are left to the other
+// way, which then decides.
+func TestDirectOfOtherTypes(t *testing.T) {
+	if decodeDirect([]byte(`{"a":1}`), &map[string]int{}) || decodeDirect([]byte(`1.5`), new(float64)) ||
+		decodeDirect([]byte(`1`), new(any)) || decodeDirect([]byte(`{}`), nil) || decodeDirect([]byte(`1`), 1) ||
+		decodeDirect([]byte(`{"a":1}`), &struct {
+			A int `json:"a,omitempty"`
+		}{}) {
+		t.Error("read a type that it does not know")
+	}
+	if err := Unmarshal([]byte(`{"a":1}`), &map[string]int{}); err != nil {
+		t.Errorf("map: %v", err)
+	}
+}
+
+// TestEveryByte changes every byte of the examples: both ways refuse the same.
+func TestEveryByte(t *testing.T) {
+	for _, text := range examples() {
+		for i := range text {
+			for _, c := range []byte("\x00 \"\\,:0a}]\xff") {
+				same(t, []byte(text[:i]+string(c)+text[i+1:]))
+				same(t, []byte(text[:i]+string(c)+text[i:]))
+			}
+			same(t, []byte(text[:i]+text[i+1:]))
+			same(t, []byte(text[:i]))
+		}
+	}
+}
+
+// same compares the one pass with the two, which are the definition.
+func same(t *testing.T, b []byte) {
+	t.Helper()
+	var one, two every
+	ok, err := decodeDirect(b, &one), decodeTwice(b, &two)
+	if ok != (err == nil) || ok && !reflect.DeepEqual(one, two) {
+		t.Errorf("one pass: %t, two: %v: %q", ok, err, b)
+	}
+}
+
+func FuzzDirect(f *testing.F) {
+	for _, text := range examples() {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) { same(t, b) })
+}
