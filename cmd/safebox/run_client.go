@@ -73,7 +73,11 @@ func (c *guestClient) run(ctx context.Context, job []byte, most time.Duration) (
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	cli.Say(c.stderr, "sending the job (%d bytes)", len(job))
-	status, err := c.send(ctx, job)
+	b, err := c.ask(ctx, http.MethodPost, guestapi.JobsPath, job, guestapi.MaxStatus, sendTime)
+	if err != nil {
+		return nil, canon.Octets16{}, err
+	}
+	status, err := guestapi.DecodeStatus(b)
 	if err != nil {
 		return nil, canon.Octets16{}, err
 	}
@@ -82,41 +86,11 @@ func (c *guestClient) run(ctx context.Context, job []byte, most time.Duration) (
 		return nil, id, err
 	}
 	cli.Say(c.stderr, "fetching the result of job %s", id)
-	b, err := c.ask(ctx, http.MethodGet, guestapi.ResultPath(id.String()), nil, guestapi.MaxResult, resultTime)
-	if err != nil {
+	if b, err = c.ask(ctx, http.MethodGet, guestapi.ResultPath(id.String()), nil, guestapi.MaxResult, resultTime); err != nil {
 		return nil, id, err
 	}
 	result, err := guestapi.DecodeResult(b)
 	return result, id, err
-}
-
-// send posts the job. A relay or guest that is busy has not read it: it gets
-// it again.
-func (c *guestClient) send(ctx context.Context, job []byte) (*guestapi.Status, error) {
-	var status *guestapi.Status
-	err := c.patiently(ctx, func() error {
-		b, err := c.ask(ctx, http.MethodPost, guestapi.JobsPath, job, guestapi.MaxStatus, sendTime)
-		if err != nil {
-			return err
-		}
-		status, err = guestapi.DecodeStatus(b)
-		return err
-	})
-	return status, err
-}
-
-// patiently asks again while the answer is that somebody is busy.
-func (c *guestClient) patiently(ctx context.Context, ask func() error) error {
-	for pause := firstPause; ; pause = min(pause*3/2, lastPause) {
-		err := ask()
-		var p *guestapi.Problem
-		if !errors.As(err, &p) || (p.ID != "http-busy" && p.ID != "relay-busy") {
-			return err
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return fmt.Errorf("%w (last answer: %w)", err, p)
-		}
-	}
 }
 
 // wait asks for the state of the job until it has ended.
@@ -140,23 +114,33 @@ func (c *guestClient) wait(ctx context.Context, status *guestapi.Status) error {
 		if err := sleep(ctx, pause); err != nil {
 			return fmt.Errorf("waiting for job %s: %w", id, err)
 		}
-		err := c.patiently(ctx, func() error {
-			b, err := c.ask(ctx, http.MethodGet, guestapi.JobPath(id.String()), nil, guestapi.MaxStatus, statusTime)
-			if err != nil {
-				return err
-			}
-			status, err = guestapi.DecodeStatus(b)
-			return err
-		})
+		b, err := c.ask(ctx, http.MethodGet, guestapi.JobPath(id.String()), nil, guestapi.MaxStatus, statusTime)
 		if err != nil {
+			return err
+		}
+		if status, err = guestapi.DecodeStatus(b); err != nil {
 			return err
 		}
 	}
 }
 
-// ask gives the body of one answer, or what the guest or the relay refused
-// with: a *guestapi.Problem.
+// ask gives the body of an answer, or what the guest or the relay refused
+// with: a *guestapi.Problem. Who is busy has not looked at the request and is
+// asked again.
 func (c *guestClient) ask(ctx context.Context, method, path string, body []byte, limit int64, most time.Duration) ([]byte, error) {
+	for pause := firstPause; ; pause = min(pause*3/2, lastPause) {
+		b, err := c.askOnce(ctx, method, path, body, limit, most)
+		var p *guestapi.Problem
+		if !errors.As(err, &p) || (p.ID != "http-busy" && p.ID != "relay-busy") {
+			return b, err
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return nil, fmt.Errorf("%w (last answer: %w)", err, p)
+		}
+	}
+}
+
+func (c *guestClient) askOnce(ctx context.Context, method, path string, body []byte, limit int64, most time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
