@@ -1,7 +1,7 @@
 package verifier
 
 import (
-	"fmt"
+	"strconv"
 
 	"safebox/measure/tpm/golden"
 )
@@ -171,8 +171,8 @@ func (v *verification) registerDefinitions() []definition {
 	var list []definition
 	for _, r := range v.compared {
 		list = append(list, definition{
-			registerID(r.index, r.bank),
-			fmt.Sprintf("%v register %d is the release's: %s", r.bank, r.index, registerUse(r.index)),
+			r.id,
+			r.bank.String() + " register " + strconv.Itoa(r.index) + " is the release's: " + registerUse(r.index),
 			source,
 			registerHint(r.index),
 		})
@@ -180,7 +180,9 @@ func (v *verification) registerDefinitions() []definition {
 	return list
 }
 
-func registerID(index int, bank golden.Bank) string { return fmt.Sprintf("TPM-R%d-%v", index, bank) }
+func registerID(index int, bank golden.Bank) string {
+	return "TPM-R" + strconv.Itoa(index) + "-" + bank.String()
+}
 
 // registerUse says what a register holds (PFP 3.3.4; UAPI Group, Unified
 // Kernel Image specification; Linux EFI stub).

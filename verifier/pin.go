@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"crypto/sha256"
 	"fmt"
 
 	"safebox/verifier/canon"
@@ -72,6 +71,3 @@ func (v *verification) newPin() ([]byte, error) {
 	}
 	return pin.Encode()
 }
-
-// isSHA256 reports whether sum is the digest of b.
-func isSHA256(sum [32]byte, b []byte) bool { return sha256.Sum256(b) == sum }

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ type quote struct {
 	bank   golden.Bank
 	attest *tpm.Attest
 	values map[int][]byte
+	text   map[int]string // the same in hex, as evidence.Decode has checked it
 }
 
 // checkQuotes: TPM-Q1 to TPM-Q4. Every quote that is there must hold.
@@ -55,8 +57,9 @@ func decodeQuote(q *evidence.Quote) (*quote, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &quote{bank: bank, attest: attest, values: map[int][]byte{}}
+	out := &quote{bank: bank, attest: attest, values: map[int][]byte{}, text: map[int]string{}}
 	for _, pcr := range q.PCRs {
+		out.text[pcr.Index] = pcr.Value
 		if out.values[pcr.Index], err = hex.DecodeString(pcr.Value); err != nil {
 			return nil, fmt.Errorf("register %d: %w", pcr.Index, err)
 		}
@@ -67,11 +70,11 @@ func decodeQuote(q *evidence.Quote) (*quote, error) {
 // checkSession: the quote is about this transcript, and the key that made it
 // is a primary key of the endorsement hierarchy.
 func (v *verification) checkSession(a *tpm.Attest) error {
-	want, err := v.evidence.Transcript().QualifyingData()
-	if err != nil {
-		return err
+	if v.transcript == nil {
+		return errors.New("the evidence makes no transcript")
 	}
-	if !slices.Equal(a.ExtraData, want[:]) {
+	want := v.transcript.qualifying
+	if !bytes.Equal(a.ExtraData, want[:]) {
 		return fmt.Errorf("extra data: got %x, want %x", a.ExtraData, want)
 	}
 	if v.ak == nil {

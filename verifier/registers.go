@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 
 // comparison is one register of one bank with what the release says of it.
 type comparison struct {
+	id        string
 	index     int
 	bank      golden.Bank
 	want, got string // hex
@@ -35,8 +35,10 @@ func (v *verification) checkRegisters() {
 			best, v.boot, v.compared = n, boot, list
 		}
 	}
-	for _, c := range v.compared {
-		v.log.record(registerID(c.index, c.bank), c.want == c.got, c.want, c.got)
+	for i := range v.compared {
+		c := &v.compared[i]
+		c.id = registerID(c.index, c.bank)
+		v.log.record(c.id, c.want == c.got, c.want, c.got)
 	}
 	if len(v.compared) == 0 {
 		return
@@ -75,9 +77,9 @@ func (v *verification) compare(boot string) ([]comparison, bool) {
 			if !v.isCompared(r) {
 				continue
 			}
-			got := "not quoted"
-			if value, ok := q.values[index]; ok {
-				got = hex.EncodeToString(value)
+			got, ok := q.text[index]
+			if !ok {
+				got = "not quoted"
 			}
 			list = append(list, comparison{index: index, bank: q.bank, want: r.Value, got: got})
 		}
@@ -136,7 +138,6 @@ func (v *verification) checkRuntime() {
 // checkOrder: one configuration event, first, of the document in the evidence;
 // in state fresh nothing after it.
 func (v *verification) checkOrder(runtime []evidence.RuntimeEvent) error {
-	config := transcript.Config(v.evidence.Configuration)
 	var kinds []string
 	for _, e := range runtime {
 		kinds = append(kinds, e.Kind)
@@ -145,8 +146,8 @@ func (v *verification) checkOrder(runtime []evidence.RuntimeEvent) error {
 	if len(runtime) == 0 || runtime[0].Kind != evidence.KindConfig {
 		return fmt.Errorf("runtime log: got [%s], want the configuration first", got)
 	}
-	if runtime[0].Digest != config {
-		return fmt.Errorf("runtime log: configuration %v, the evidence's document has %x", runtime[0].Digest, config)
+	if runtime[0].Digest != v.config {
+		return fmt.Errorf("runtime log: configuration %v, the evidence's document has %x", runtime[0].Digest, v.config)
 	}
 	for _, e := range runtime[1:] {
 		if e.Kind != evidence.KindKeys {

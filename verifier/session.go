@@ -8,6 +8,7 @@ import (
 
 	"safebox/measure/eventlog"
 	"safebox/verifier/bundle"
+	"safebox/verifier/canon"
 	"safebox/verifier/challenge"
 	"safebox/verifier/configuration"
 	"safebox/verifier/evidence"
@@ -24,6 +25,8 @@ type verification struct {
 	receipt bool // VerifyReceiptEvidence
 	log     *recorder
 
+	sums sums
+
 	policy    *policy.Policy
 	evidence  *evidence.Evidence
 	challenge *challenge.Challenge
@@ -31,13 +34,22 @@ type verification struct {
 	bundle    *bundle.Bundle
 	release   *release.Release
 
-	ak        *tpm.Public
-	pin       *Pin
-	activated bool
-	quotes    []quote // as many as the evidence has, if all could be decoded
-	events    *eventlog.Log
-	boot      string
-	compared  []comparison
+	transcript *bound
+	config     [32]byte // SHA-256 of the evidence's configuration document
+	ak         *tpm.Public
+	pin        *Pin
+	activated  bool
+	quotes     []quote // as many as the evidence has, if all could be decoded
+	events     *eventlog.Log
+	boot       string
+	compared   []comparison
+}
+
+// bound is the transcript and what a quote must carry of it.
+type bound struct {
+	input      *transcript.Input
+	bytes      []byte
+	qualifying [32]byte
 }
 
 // withChallenge reports whether there is a challenge to check against: always,
@@ -75,9 +87,20 @@ func (v *verification) readEvidence() {
 		return
 	}
 	v.evidence = e
+	v.bind()
 	if v.policy != nil {
 		ok := e.Platform == transcript.VTPM && slices.Contains(v.policy.Platforms, e.Platform)
 		v.log.record("PLAT-1", ok, fmt.Sprintf("one of %q", v.policy.Platforms), e.Platform)
+	}
+}
+
+// bind makes the transcript from the evidence's own fields. A quote that
+// carries it says that the guest meant those fields.
+func (v *verification) bind() {
+	in := v.evidence.Transcript()
+	v.config = in.Config
+	if b, err := in.Bytes(); err == nil { // else: TPM-Q1 fails
+		v.transcript = &bound{input: in, bytes: b, qualifying: sha256.Sum256(b)}
 	}
 }
 
@@ -97,7 +120,7 @@ func (v *verification) readChallenge() {
 	var s *challenge.Secret
 	if v.in.Secret != nil {
 		if s, err = challenge.DecodeSecret(v.in.Secret); err == nil {
-			err = matches(s, c, sha256.Sum256(v.in.Challenge))
+			err = matches(s, c, v.sums.challenge)
 		}
 		got = "challenge with its secret"
 	}
@@ -108,9 +131,9 @@ func (v *verification) readChallenge() {
 }
 
 // matches checks that a secret belongs to a challenge.
-func matches(s *challenge.Secret, c *challenge.Challenge, sum [32]byte) error {
+func matches(s *challenge.Secret, c *challenge.Challenge, sum canon.Octets32) error {
 	if s.Challenge != sum {
-		return fmt.Errorf("secret of challenge %v, want %x", s.Challenge, sum)
+		return fmt.Errorf("secret of challenge %v, want %v", s.Challenge, sum)
 	}
 	if (s.Enroll == nil) != (c.Enroll == nil) {
 		return fmt.Errorf("secret with enrolment %t, challenge with enrolment %t", s.Enroll != nil, c.Enroll != nil)
@@ -129,8 +152,8 @@ func (v *verification) checkFreshness() {
 	c := v.challenge
 	if e := v.evidence; e != nil {
 		v.log.record("FR-1", e.Nonce == c.Nonce, c.Nonce.String(), e.Nonce.String())
-		want := transcript.Audience(c.Audience)
-		v.log.record("FR-2", e.Audience == want, fmt.Sprintf("%x", want), e.Audience.String())
+		want := canon.Octets32(transcript.Audience(c.Audience))
+		v.log.record("FR-2", e.Audience == want, want.String(), e.Audience.String())
 	}
 	if v.receipt {
 		v.log.waive("age of the evidence", "it is checked for a receipt, after its challenge")
@@ -183,15 +206,16 @@ func (v *verification) readBundle() {
 		return
 	}
 	v.bundle = b
-	sum := sha256.Sum256(b.Release)
+	v.sums.release = sha256.Sum256(b.Release)
+	sum := v.sums.release
 	if e := v.evidence; e != nil {
 		switch {
 		case v.challenge != nil:
 			ok := v.challenge.Release == sum && e.Release == sum
-			v.log.record("REL-2", ok, fmt.Sprintf("%x, of the bundle", sum),
-				fmt.Sprintf("challenge %v, evidence %v", v.challenge.Release, e.Release))
+			v.log.record("REL-2", ok, sum.String()+", of the bundle",
+				"challenge "+v.challenge.Release.String()+", evidence "+e.Release.String())
 		case !v.withChallenge():
-			v.log.record("REL-2", e.Release == sum, fmt.Sprintf("%x, of the bundle", sum), fmt.Sprintf("evidence %v", e.Release))
+			v.log.record("REL-2", e.Release == sum, sum.String()+", of the bundle", "evidence "+e.Release.String())
 		}
 	}
 	if v.policy == nil {
@@ -219,7 +243,7 @@ func (v *verification) checkConfiguration() {
 			v.log.fail("CFG-1", want, err.Error())
 			return
 		}
-		name = digest(document)
+		name = canon.Octets32(v.config).String()
 	}
 	v.log.record("CFG-1", v.policy.AnyDocument || slices.Contains(v.policy.Documents, name), want, name)
 	if v.policy.AnyDocument {

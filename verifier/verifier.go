@@ -11,9 +11,10 @@ package verifier
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"crypto/sha512"
 	"time"
 
+	"safebox/verifier/canon"
 	"safebox/verifier/challenge"
 	"safebox/verifier/transcript"
 	"safebox/verifier/verdict"
@@ -62,7 +63,7 @@ func VerifyReceiptEvidence(in Input) *Result { return verify(in, true) }
 // nothing, and the checks that it would have recorded fail.
 func verify(in Input, receipt bool) *Result {
 	in.At = in.At.UTC().Truncate(time.Second) // what the verdict says is what was compared
-	v := &verification{in: in, receipt: receipt, log: newRecorder()}
+	v := &verification{in: in, receipt: receipt, log: newRecorder(), sums: sumsOf(in)}
 	v.readPolicy()
 	v.readEvidence()
 	v.readChallenge()
@@ -81,16 +82,16 @@ func (v *verification) result() *Result {
 	out := v.log.verdict(v.definitions())
 	out.Type = verdict.Type
 	out.At = v.in.At.UTC().Format(time.RFC3339)
-	out.Evidence, out.Bundle, out.Policy = digest(v.in.Evidence), digest(v.in.Bundle), digest(v.in.Policy)
-	if !v.receipt || v.in.Challenge != nil {
-		out.Challenge = digest(v.in.Challenge)
+	out.Evidence, out.Bundle, out.Policy = v.sums.evidence.String(), v.sums.bundle.String(), v.sums.policy.String()
+	if v.withChallenge() {
+		out.Challenge = v.sums.challenge.String()
 	}
 	out.Boot = v.boot
 	if v.policy != nil {
 		out.Profile = v.policy.Profile
 	}
 	if v.bundle != nil {
-		out.Release = digest(v.bundle.Release)
+		out.Release = v.sums.release.String()
 	}
 	if v.evidence != nil {
 		out.Platform = v.evidence.Platform
@@ -108,28 +109,31 @@ func (v *verification) result() *Result {
 // accept fills in what may be relied on. A result without claims is no
 // acceptance.
 func (v *verification) accept(r *Result) {
-	t := v.evidence.Transcript()
-	sum, err := t.Sum()
-	if err != nil {
-		return
-	}
 	if v.activated {
+		var err error
 		if r.Pin, err = v.newPin(); err != nil {
 			return
 		}
 	}
 	r.Claims = &Claims{
 		Platform:   v.evidence.Platform,
-		Transcript: t,
-		T:          sum,
-		Evidence:   sha256.Sum256(v.in.Evidence),
-		Release:    sha256.Sum256(v.bundle.Release),
+		Transcript: v.transcript.input,
+		T:          sha512.Sum512(v.transcript.bytes),
+		Evidence:   v.sums.evidence,
+		Release:    v.sums.release,
 		ReceiptKey: v.evidence.ReceiptKey,
 		Challenge:  v.challenge,
 	}
 }
 
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+// sums are the SHA-256 digests of the files, each computed once.
+type sums struct {
+	evidence, bundle, policy, challenge, release canon.Octets32 // release: once the bundle is open
+}
+
+func sumsOf(in Input) sums {
+	return sums{
+		evidence: sha256.Sum256(in.Evidence), bundle: sha256.Sum256(in.Bundle),
+		policy: sha256.Sum256(in.Policy), challenge: sha256.Sum256(in.Challenge),
+	}
 }

@@ -216,9 +216,9 @@ func (d *direct) octets(v reflect.Value) bool {
 		v.SetZero()
 		return true
 	}
-	raw, escaped, ok := d.quoted()
-	if !ok || escaped {
-		return false // no character of base64 has an escape
+	raw, ok := d.quoted()
+	if !ok || bytes.ContainsAny(raw, "\r\n") { // which encoding/base64 passes over
+		return false
 	}
 	out := make([]byte, base64.StdEncoding.DecodedLen(len(raw)))
 	n, err := base64.StdEncoding.Strict().Decode(out, raw)
@@ -229,43 +229,50 @@ func (d *direct) octets(v reflect.Value) bool {
 	return true
 }
 
-// quoted takes a string and gives the bytes between its quotes.
-func (d *direct) quoted() (raw []byte, escaped, ok bool) {
-	if !d.literal(`"`) {
-		return nil, false, false
-	}
-	for i := 0; i < len(d.b); i++ {
-		switch c := d.b[i]; {
-		case c == '"':
-			raw, d.b = d.b[:i], d.b[i+1:]
-			return raw, escaped, true
-		case c == '\\':
-			escaped = true
-			i++
-		case c < ' ':
-			return nil, false, false
-		}
-	}
-	return nil, false, false
-}
-
 // text reads a string. One with an escape is written again and compared, for
 // each character has one form only.
 func (d *direct) text() (string, bool) {
-	before := d.b
-	raw, escaped, ok := d.quoted()
-	if !ok || !utf8.Valid(raw) {
+	raw, ok := d.quoted()
+	if !ok {
 		return "", false
 	}
-	if !escaped {
+	plain := true
+	for _, c := range raw {
+		if c < ' ' {
+			return "", false
+		}
+		plain = plain && c != '\\' && c < utf8.RuneSelf
+	}
+	if plain {
 		return string(raw), true
 	}
-	return unescape(before[:len(raw)+2])
+	return unescape(raw)
 }
 
-// unescape reads a string in quotes, and refuses another form than the one
-// that Marshal writes.
-func unescape(quoted []byte) (string, bool) {
+// quoted takes a string and gives the bytes between its quotes. A quote ends
+// it unless an odd number of backslashes stands before.
+func (d *direct) quoted() ([]byte, bool) {
+	if !d.literal(`"`) {
+		return nil, false
+	}
+	for end := 0; ; end++ {
+		n := bytes.IndexByte(d.b[end:], '"')
+		if n < 0 {
+			return nil, false
+		}
+		end += n
+		raw := d.b[:end]
+		if slashes := len(raw) - len(bytes.TrimRight(raw, `\`)); slashes%2 == 0 {
+			d.b = d.b[end+1:]
+			return raw, true
+		}
+	}
+}
+
+// unescape reads what stands between quotes, and refuses another form than the
+// one that Marshal writes.
+func unescape(raw []byte) (string, bool) {
+	quoted := append(append([]byte{'"'}, raw...), '"')
 	var s string
 	if json.Unmarshal(quoted, &s) != nil {
 		return "", false
