@@ -42,21 +42,21 @@ func (c Cgroups) Enable() error {
 	return nil
 }
 
-// Cgroup is one group, which holds one process.
-type Cgroup struct {
+// cgroup is one group, which holds one process.
+type cgroup struct {
 	path   string
-	folder *os.File // for clone3(2), CLONE_INTO_CGROUP
+	folder *os.File
 }
 
 // New makes a group of at most so many threads and, unless memory is 0, so
 // many bytes, of which none can be swapped out. When the memory is used up,
 // all of the group is killed.
-func (c Cgroups) New(name string, threads int, memory int64) (*Cgroup, error) {
+func (c Cgroups) New(name string, threads int, memory int64) (Group, error) {
 	path := filepath.Join(string(c), name)
 	if err := os.Mkdir(path, 0o755); err != nil {
 		return nil, fmt.Errorf("making cgroup: %w", err)
 	}
-	g := &Cgroup{path: path}
+	g := &cgroup{path: path}
 	err := g.limit("pids.max", strconv.Itoa(threads))
 	if err == nil && memory > 0 {
 		err = errors.Join(
@@ -75,7 +75,7 @@ func (c Cgroups) New(name string, threads int, memory int64) (*Cgroup, error) {
 }
 
 // limit writes a setting and reads it back.
-func (g *Cgroup) limit(file, value string) error {
+func (g *cgroup) limit(file, value string) error {
 	path := filepath.Join(g.path, file)
 	if err := writeFile(path, value); err != nil {
 		return err
@@ -90,9 +90,11 @@ func (g *Cgroup) limit(file, value string) error {
 	return nil
 }
 
-// OOMKilled tells whether the kernel killed anything in the group for its
-// memory limit.
-func (g *Cgroup) OOMKilled() (bool, error) {
+// Folder implements Group.
+func (g *cgroup) Folder() *os.File { return g.folder }
+
+// OOMKilled implements Group.
+func (g *cgroup) OOMKilled() (bool, error) {
 	text, err := os.ReadFile(filepath.Join(g.path, "memory.events"))
 	if err != nil {
 		return false, err
@@ -116,9 +118,9 @@ func parseOOM(events []byte) (bool, error) {
 	return false, errors.New("parsing memory.events: no oom_kill")
 }
 
-// Remove removes the group, whose processes have ended. The kernel may need a
-// moment after the last is reaped.
-func (g *Cgroup) Remove() error {
+// Remove implements Group. The kernel may need a moment after the last process
+// is reaped.
+func (g *cgroup) Remove() error {
 	err := g.folder.Close()
 	for end := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		removed := os.Remove(g.path)

@@ -17,14 +17,30 @@ const namespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NE
 
 // Process says what to start: our own program again, in another role.
 type Process struct {
-	Path   string // the program
-	Role   confine.Role
-	Args   []string   // after argument 0, which is the role
-	Files  []*os.File // from descriptor 3 on
-	Cgroup *Cgroup
+	Path  string // the program
+	Role  confine.Role
+	Args  []string   // after argument 0, which is the role
+	Files []*os.File // from descriptor 3 on
+	Group Group
 }
 
-// Start starts a process without privileges, inside its cgroup from the first
+// Group is what bounds the memory and the threads of a process.
+type Group interface {
+	// Folder is for clone3(2), CLONE_INTO_CGROUP.
+	Folder() *os.File
+	// OOMKilled tells whether the kernel killed anything in the group for its
+	// memory limit.
+	OOMKilled() (bool, error)
+	// Remove removes the group, whose processes have ended.
+	Remove() error
+}
+
+// Groups makes groups: Cgroups does, and a fake where tests run.
+type Groups interface {
+	New(name string, threads int, memory int64) (Group, error)
+}
+
+// Start starts a process without privileges, inside its group from the first
 // instruction. Standard streams lead nowhere, so that it can't write lines to
 // the console that look like PID 1's.
 func (r *Reaper) Start(p Process) (c *Child, err error) {
@@ -51,7 +67,7 @@ func (r *Reaper) Start(p Process) (c *Child, err error) {
 				// none here does.
 				Pdeathsig:   syscall.SIGKILL,
 				UseCgroupFD: true,
-				CgroupFD:    int(p.Cgroup.folder.Fd()),
+				CgroupFD:    int(p.Group.Folder().Fd()),
 			},
 		})
 		if err != nil {

@@ -77,29 +77,51 @@ func (r *Reaper) begin(start func() (int, error)) (*Child, error) {
 	return c, nil
 }
 
-// run reaps until no child is left, which in PID 1 is the end of everything.
+// run reaps while there are children.
 func (r *Reaper) run() {
 	for {
-		if err := r.next(); err != nil {
+		more, err := r.next()
+		if err != nil {
 			r.failed <- fmt.Errorf("waiting for children: %w", err)
+		}
+		if err != nil || !more {
 			return
 		}
 	}
 }
 
-// next waits until some child has ended, and reaps it.
-func (r *Reaper) next() error {
+// next waits until some child has ended, and reaps it. It tells whether to go
+// on.
+func (r *Reaper) next() (bool, error) {
 	// WNOWAIT leaves the zombie: its number stays taken until the lock is ours.
-	var info unix.Siginfo
-	err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil)
-	if errors.Is(err, unix.EINTR) {
-		return nil
-	}
-	if err != nil {
-		return os.NewSyscallError("waitid", err)
-	}
+	err := wait(0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	switch {
+	case errors.Is(err, unix.EINTR):
+		return true, nil
+	case errors.Is(err, unix.ECHILD) && len(r.children) == 0:
+		r.began = false // the next child starts it again
+		return false, nil
+	case errors.Is(err, unix.ECHILD):
+		// Either one was started since, or somebody else waits here too.
+		if err = wait(unix.WNOHANG); errors.Is(err, unix.ECHILD) {
+			return false, fmt.Errorf("%d were reaped by somebody else", len(r.children))
+		}
+	}
+	if err != nil {
+		return false, os.NewSyscallError("waitid", err)
+	}
+	return true, r.reap()
+}
+
+// wait waits until there is something to reap, and leaves it.
+func wait(flags int) error {
+	return unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT|flags, nil)
+}
+
+// reap reaps one child, if one has ended.
+func (r *Reaper) reap() error {
 	var status unix.WaitStatus
 	pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
 	switch {

@@ -18,11 +18,11 @@ import (
 // Server is PID 1's side: it starts the workers that the keeper asks for, one
 // at a time, and says how they ended.
 type Server struct {
-	conn    *net.UnixConn
-	path    string
-	reaper  *Reaper
-	cgroups Cgroups
-	watch   func(pid int)
+	conn   *net.UnixConn
+	path   string
+	reaper *Reaper
+	groups Groups
+	watch  func(pid int)
 
 	mu      sync.Mutex
 	last    uint32
@@ -34,13 +34,13 @@ type Server struct {
 type running struct {
 	number uint32
 	child  *Child
-	cgroup *Cgroup
+	group  Group
 	wall   atomic.Bool // killed for its wall limit
 }
 
 // NewServer takes over PID 1's end of the socket pair and closes f. Workers
 // run the program at path; watch is told of each.
-func NewServer(f *os.File, path string, r *Reaper, c Cgroups, watch func(pid int)) (*Server, error) {
+func NewServer(f *os.File, path string, r *Reaper, g Groups, watch func(pid int)) (*Server, error) {
 	taken, err := net.FileConn(f)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("taking over the spawn socket: %w", err)
@@ -49,7 +49,7 @@ func NewServer(f *os.File, path string, r *Reaper, c Cgroups, watch func(pid int
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("taking over the spawn socket: got a %T", taken), taken.Close())
 	}
-	return &Server{conn: conn, path: path, reaper: r, cgroups: c, watch: watch, failed: make(chan error, 1)}, nil
+	return &Server{conn: conn, path: path, reaper: r, groups: g, watch: watch, failed: make(chan error, 1)}, nil
 }
 
 // Serve answers the keeper until something fails. What the keeper may not ask
@@ -125,7 +125,7 @@ func (s *Server) launch(m message) (w *running, conn int, err error) {
 		return nil, 0, fmt.Errorf("worker number: got %d after %d", m.worker, s.last)
 	}
 	s.last = m.worker
-	group, err := s.cgroups.New("worker-"+strconv.FormatUint(uint64(m.worker), 10), confine.Worker.Threads(), m.limits.Memory)
+	group, err := s.groups.New("worker-"+strconv.FormatUint(uint64(m.worker), 10), confine.Worker.Threads(), m.limits.Memory)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -134,14 +134,14 @@ func (s *Server) launch(m message) (w *running, conn int, err error) {
 		return nil, 0, errors.Join(err, group.Remove())
 	}
 	s.watch(child.PID)
-	w = &running{number: m.worker, child: child, cgroup: group}
+	w = &running{number: m.worker, child: child, group: group}
 	s.current = w
 	return w, conn, nil
 }
 
 // fork starts the process with one end of a new socket pair. The other end
 // does not block, so that the keeper can set deadlines.
-func (s *Server) fork(group *Cgroup, engine string) (child *Child, conn int, err error) {
+func (s *Server) fork(group Group, engine string) (child *Child, conn int, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, 0, os.NewSyscallError("socketpair", err)
@@ -150,7 +150,7 @@ func (s *Server) fork(group *Cgroup, engine string) (child *Child, conn int, err
 	err = unix.SetNonblock(pair[0], true)
 	if err == nil {
 		child, err = s.reaper.Start(Process{
-			Path: s.path, Role: confine.Worker, Args: []string{engine}, Files: []*os.File{theirs}, Cgroup: group,
+			Path: s.path, Role: confine.Worker, Args: []string{engine}, Files: []*os.File{theirs}, Group: group,
 		})
 	}
 	if err = errors.Join(err, theirs.Close()); err != nil {
@@ -183,8 +183,8 @@ func (s *Server) kill(number uint32) error {
 
 // ended clears up after a worker and tells the keeper.
 func (s *Server) ended(w *running, e Ending) error {
-	oom, err := w.cgroup.OOMKilled()
-	if err = errors.Join(err, w.cgroup.Remove()); err != nil {
+	oom, err := w.group.OOMKilled()
+	if err = errors.Join(err, w.group.Remove()); err != nil {
 		return err
 	}
 	e.OOM, e.Wall = oom, w.wall.Load() && e.Signal == int(unix.SIGKILL)
