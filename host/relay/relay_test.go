@@ -72,19 +72,201 @@ func TestRelayPassesAnswers(t *testing.T) {
 }
 
 func TestRelayKnowsItsPathsOnly(t *testing.T) {
-	url := through(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the guest was asked for %s", r.URL) })
-	for _, path := range []string{"/", "/v1", "/v1/", "/v1/health/", "/v1/health/x", "/v1/grant", "/v1//health"} {
-		if status, _, _ := get(t, url+path); status == 200 {
-			t.Errorf("%s: got 200", path)
+	const id = "000102030405060708090a0b0c0d0e0f"
+	url := through(t, func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("the guest was asked for %s %s", r.Method, r.URL)
+	})
+	for _, tt := range []struct {
+		request string
+		status  int
+		problem string
+	}{
+		{"GET /", 404, "relay-path"},
+		{"GET /v1", 404, "relay-path"},
+		{"GET /v1/health/", 404, "relay-path"},
+		{"GET /v1//health", 404, "relay-path"},
+		{"GET /v1/grant", 404, "relay-path"},
+		{"GET /v1/shard-channel", 404, "relay-path"},
+		{"GET /v1/sh/" + id + id, 404, "relay-shards"},
+		{"PUT /v1/sh/" + id + id, 404, "relay-shards"},
+		{"GET /v1/jobs/", 404, "relay-path"},
+		{"GET /v1/jobs/x", 404, "relay-path"},
+		{"GET /v1/jobs/" + id + "/", 404, "relay-path"},
+		{"GET /v1/jobs/" + id + "/log", 404, "relay-path"},
+		{"GET /v1/jobs/" + id + "/result/x", 404, "relay-path"},
+		{"POST /v1/health", 405, "relay-method"},
+		{"HEAD /v1/health", 405, ""},
+		{"PUT /v1/jobs", 405, "relay-method"},
+		{"GET /v1/evidence", 405, "relay-method"},
+		{"DELETE /v1/jobs/" + id, 405, "relay-method"},
+		{"POST " + InstancePath, 405, "relay-method"},
+		{"POST /v1/evidence", 400, "relay-body"},
+	} {
+		method, path, _ := strings.Cut(tt.request, " ")
+		status, body := do(t, method, url+path, nil)
+		if status != tt.status || tt.problem != "" && problemOf(t, body) != tt.problem {
+			t.Errorf("%s: got %d %q, want %d %s", tt.request, status, body, tt.status, tt.problem)
 		}
 	}
-	resp, err := http.Post(url+guestapi.HealthPath, "text/plain", strings.NewReader("x"))
+}
+
+// do makes a request; a body that is no strings.Reader has no known length.
+func do(t *testing.T, method, url string, body io.Reader) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closeIt(t, resp.Body)
-	if resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("POST: got %d", resp.StatusCode)
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+func problemOf(t *testing.T, body string) string {
+	t.Helper()
+	p, err := guestapi.DecodeProblem([]byte(body))
+	if err != nil {
+		t.Fatalf("%q: %v", body, err)
+	}
+	return p.ID
+}
+
+// TestRelayPassesBodies: byte for byte and with their length, up to each
+// path's limit; nothing else of the caller passes.
+func TestRelayPassesBodies(t *testing.T) {
+	var got []byte
+	url := through(t, func(w http.ResponseWriter, r *http.Request) {
+		var err error
+		if got, err = io.ReadAll(r.Body); err != nil || r.ContentLength != int64(len(got)) {
+			t.Errorf("%d of %d bytes, %v", len(got), r.ContentLength, err)
+		}
+		if r.Method != http.MethodPost || r.URL.RawQuery != "" || r.Header.Get("Cookie") != "" {
+			t.Errorf("got %s %s %v", r.Method, r.URL, r.Header)
+		}
+		w.WriteHeader(http.StatusTeapot)
+		send(t, w, "answer")
+	})
+	for path, limit := range map[string]int{
+		"/v1/configuration": 65536,
+		"/v1/evidence":      4096,
+		"/v1/jobs":          guestapi.MaxJob,
+	} {
+		want := strings.Repeat("j", limit)
+		if status, body := do(t, http.MethodPost, url+path+"?x=1", strings.NewReader(want)); status != http.StatusTeapot || body != "answer" {
+			t.Errorf("%s: got %d %q", path, status, body)
+		}
+		if string(got) != want {
+			t.Errorf("%s: the guest got %d bytes, want %d", path, len(got), limit)
+		}
+		got = nil
+		if status, body := do(t, http.MethodPost, url+path, strings.NewReader(want+"j")); status != http.StatusRequestEntityTooLarge || problemOf(t, body) != "relay-body" {
+			t.Errorf("%s, one byte more: got %d %q", path, status, body)
+		}
+		if status, body := do(t, http.MethodPost, url+path, io.MultiReader(strings.NewReader("chunked"))); status != http.StatusLengthRequired || problemOf(t, body) != "relay-body" {
+			t.Errorf("%s, chunked: got %d %q", path, status, body)
+		}
+		if got != nil {
+			t.Errorf("%s: the guest was asked all the same", path)
+		}
+	}
+}
+
+const resultPath = "/v1/jobs/000102030405060708090a0b0c0d0e0f/result"
+
+// TestRelayStreamsResults: a result arrives while the guest is still sending
+// it, and one that breaks off does not look whole.
+func TestRelayStreamsResults(t *testing.T) {
+	half := strings.Repeat("0123456789abcdef", 64<<10) // more than the buffers on the way
+	more := make(chan struct{})
+	url := through(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(2*len(half)))
+		w.Header().Set("Content-Type", "text/html")
+		send(t, w, half)
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		if _, whole := <-more; whole {
+			send(t, w, half)
+		}
+	})
+	for _, whole := range []bool{true, false} {
+		resp, err := http.Get(url + resultPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/octet-stream" || resp.ContentLength != int64(2*len(half)) {
+			t.Errorf("got %d %v", resp.StatusCode, resp.Header)
+		}
+		first := make([]byte, len(half)/2)
+		if _, err := io.ReadFull(resp.Body, first); err != nil {
+			t.Errorf("while the guest sends: %v", err)
+		}
+		if whole {
+			more <- struct{}{}
+		} else {
+			close(more)
+		}
+		rest, err := io.ReadAll(resp.Body)
+		if whole && (err != nil || string(first)+string(rest) != half+half) {
+			t.Errorf("got %d bytes, %v", len(first)+len(rest), err)
+		}
+		if !whole && err == nil {
+			t.Errorf("%d bytes look like the whole result", len(first)+len(rest))
+		}
+		closeIt(t, resp.Body)
+	}
+}
+
+func TestRelayBoundsResults(t *testing.T) {
+	for name, tt := range map[string]struct {
+		guest   http.HandlerFunc
+		status  int
+		problem string
+	}{
+		"too long": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(guestapi.MaxResult+1))
+		}, 502, "relay-guest"},
+		"of unknown length": {func(w http.ResponseWriter, _ *http.Request) {
+			send(t, w, strings.Repeat("x", 10000))
+		}, 502, "relay-guest"},
+		"long problem": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(guestapi.MaxProblem+1))
+			w.WriteHeader(404)
+		}, 502, "relay-guest"},
+		"problem": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(404)
+			send(t, w, `{"error":{"detail":"no such job","id":"job-unknown"}}`)
+		}, 404, "job-unknown"},
+	} {
+		if status, body := do(t, http.MethodGet, through(t, tt.guest)+resultPath, nil); status != tt.status || problemOf(t, body) != tt.problem {
+			t.Errorf("%s: got %d %q, want %d %s", name, status, body, tt.status, tt.problem)
+		}
+	}
+}
+
+// A page that somebody looks at on this machine posts nothing.
+func TestRelayRefusesWebPages(t *testing.T) {
+	url := through(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the guest was asked for %s", r.URL) })
+	req, err := http.NewRequest(http.MethodPost, url+guestapi.JobsPath, strings.NewReader("job"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://example.org")
+	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeIt(t, resp.Body)
+	if b, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 403 || problemOf(t, string(b)) != "relay-origin" {
+		t.Errorf("got %d %q, %v", resp.StatusCode, b, err)
 	}
 }
 
