@@ -87,7 +87,7 @@ type jsonKey struct {
 	Public string `json:"public"`
 }
 
-func keyMakeCommand(kind, short string, make func() (*keyPair, error)) *cobra.Command {
+func keyMakeCommand(kind, short string, newPair func() (*keyPair, error)) *cobra.Command {
 	var out string
 	var asJSON bool
 	c := &cobra.Command{
@@ -103,7 +103,7 @@ the raw public key, and the public file.`,
 			if out == "" {
 				return cli.Usage(errors.New("no --out"), "name the file for the secret key")
 			}
-			pair, err := make()
+			pair, err := newPair()
 			if err != nil {
 				return err
 			}
