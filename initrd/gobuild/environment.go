@@ -19,10 +19,14 @@ func passed() []string {
 // the result is set; what is not listed (GOEXPERIMENT, GODEBUG, GOFIPS140, CC,
 // GO_EXTLINK_ENABLED, a locale, a time zone) is not there.
 func environment(caller []string, o Options) []string {
+	goos, goarch := "linux", "amd64"
+	if o.module {
+		goos, goarch = "wasip1", "wasm"
+	}
 	env := []string{
 		"CGO_ENABLED=0", // no C compiler, no libc: static
-		"GOOS=linux",
-		"GOARCH=amd64",
+		"GOOS=" + goos,
+		"GOARCH=" + goarch,
 		"GOAMD64=v2", // recorded in the binary; every CPU with SNP or TDX has more
 		"GOTOOLCHAIN=local",
 		"GOENV=off", // no settings file of the user

@@ -26,6 +26,8 @@ type Options struct {
 	// Proxy is the GOPROXY of an offline build, of file URLs alone; empty for
 	// "off". go.sum verifies the modules in it as any other.
 	Proxy string
+
+	module bool // a WASM module instead of a program for the guest
 }
 
 // maxOutput bounds the binary.
@@ -42,6 +44,24 @@ func Build(ctx context.Context, o Options) ([]byte, error) {
 	return binary, nil
 }
 
+// Module compiles a main package to a WASM module for the sandbox, in the same
+// way: the digest that a grant names follows from the source.
+func Module(ctx context.Context, o Options) ([]byte, error) {
+	o.module = true
+	return Build(ctx, o)
+}
+
+// wasmHeader is the magic number and version of WebAssembly Core Specification
+// 2.0, section 5.5.16.
+const wasmHeader = "\x00asm\x01\x00\x00\x00"
+
+func checkModule(b []byte) error {
+	if len(b) < len(wasmHeader) || string(b[:len(wasmHeader)]) != wasmHeader {
+		return fmt.Errorf("checking the result: it starts with %x, want %x", b[:min(len(b), len(wasmHeader))], wasmHeader)
+	}
+	return nil
+}
+
 func build(ctx context.Context, o Options) (binary []byte, err error) {
 	c, err := newCompiler(ctx, o)
 	if err != nil {
@@ -55,6 +75,9 @@ func build(ctx context.Context, o Options) (binary []byte, err error) {
 	binary, err = readBounded(out)
 	if err != nil {
 		return nil, err
+	}
+	if o.module {
+		return binary, checkModule(binary)
 	}
 	return binary, Check(binary, o.GoVersion)
 }
