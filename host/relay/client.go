@@ -89,7 +89,7 @@ func (c *Client) open(ctx context.Context, q question) (*reply, error) {
 		return nil, err
 	}
 	out.ContentLength = q.size
-	resp, err := c.http.Do(out)
+	resp, err := c.http.Do(out) //nolint:bodyclose // by reply.close
 	if err != nil {
 		cancel()
 		return nil, err
