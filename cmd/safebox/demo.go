@@ -21,7 +21,8 @@ import (
 	"safebox/verifier/release"
 )
 
-// demo is the story on one machine: build, predict, boot, compare, tamper.
+// demo is the story on one machine: build, predict, boot, attest, verify,
+// release keys, compute; and what a hostile host can't do.
 type demo struct {
 	buildFlags
 	accel string
@@ -32,6 +33,7 @@ type demo struct {
 	started time.Time
 	host    string // path of safebox-host
 	built   *image.Artifacts
+	kept    *kept
 
 	mu       sync.Mutex // guards findings: machines run side by side
 	findings []string   // for the summary
@@ -42,10 +44,12 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole story on this machine",
-		Long: `Builds an appliance twice, predicts what a TPM will report, boots it with a
-software TPM from its disk and by -kernel, compares the TPM's registers with
-the prediction, and then lets a hostile host tamper with it. Needs QEMU 10 and
-swtpm (ci/setup installs them) and safebox-host beside this program.`,
+		Long: `Builds an appliance twice, predicts what a TPM will report, and boots it with a
+software TPM. Then a data owner seals a text, challenges the machine, verifies
+its evidence offline, releases the keys of two chunks for one program and one
+recipient, and checks the receipt. At last the host cheats in every way it
+knows, and is refused by name. Needs QEMU 10 and swtpm (ci/setup installs them)
+and safebox-host beside this program.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return d.run(c) },
 	}
@@ -61,12 +65,15 @@ type step struct {
 	tell  func() error
 }
 
-func (d *demo) run(c *cobra.Command) error {
+func (d *demo) run(c *cobra.Command) (err error) {
 	d.ctx, d.command, d.started = c.Context(), c, time.Now()
 	d.w = &lines{w: c.OutOrStdout()}
 	d.platform, d.kernel = "vtpm", "distro"
-	var err error
 	if d.host, err = findHost(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.endMachine()) }()
+	if err := d.clearStory(); err != nil {
 		return err
 	}
 	for i, s := range []step{
@@ -74,7 +81,11 @@ func (d *demo) run(c *cobra.Command) error {
 		{"Build it again from another copy of the source, and compare", d.buildAgain},
 		{"Predict what a TPM will report, from the files alone", d.predict},
 		{"Boot it with a software TPM: from its disk, and by -kernel", d.bootHonest},
-		{"Let a hostile host tamper with it", d.bootTampered},
+		{"Seal a text into encrypted chunks", d.seal},
+		{"Challenge the machine, and decide offline whether it is what it says", d.attest},
+		{"Release the keys of two chunks to it, for one program and one recipient, and have it work", d.compute},
+		{"Let the host cheat", d.refuseCheats},
+		{"Let the host tamper with the machine itself", d.bootTampered},
 	} {
 		d.w.printf("\n%d. %s\n", i+1, s.title)
 		began := time.Now()
@@ -87,8 +98,8 @@ func (d *demo) run(c *cobra.Command) error {
 	for _, f := range d.findings {
 		d.w.printf("   %s\n", f)
 	}
-	d.w.printf("   The files are in %s: release/ is the appliance, *.report.json what each machine told,\n", d.out)
-	d.w.printf("   *.console.log each machine's console. Done in %.1f s.\n", time.Since(d.started).Seconds())
+	d.w.printf("   The files are in %s: release/ is the appliance, object/ the sealed text, result/ what the recipient got,\n", d.out)
+	d.w.printf("   *.report.json what each machine told, *.console.log each machine's console. Done in %.1f s.\n", time.Since(d.started).Seconds())
 	return d.w.err
 }
 

@@ -42,21 +42,27 @@ func (l *lines) printf(format string, args ...any) {
 	}
 }
 
+// bootHonest boots the appliance both ways. The one booted from the disk stays
+// up for the chapters that follow.
 func (d *demo) bootHonest() error {
 	group, ctx := errgroup.WithContext(d.ctx)
-	for _, boot := range []string{"esp", "kernel"} {
-		group.Go(func() error {
-			name := map[string]string{"esp": "disk", "kernel": "kernel"}[boot]
-			o, err := d.launch(ctx, name, d.path("release"), boot)
-			if err != nil {
-				return err
-			}
-			if o.report == nil {
-				return fmt.Errorf("%s: the guest powered itself off: %v", name, o.refusals)
-			}
-			return d.compareRegisters(name, boot, o.report)
-		})
-	}
+	group.Go(func() error {
+		const name = "kernel"
+		o, err := d.launch(ctx, machine{name: name, folder: d.path("release"), boot: name})
+		if err != nil {
+			return err
+		}
+		if o.report == nil {
+			return fmt.Errorf("%s: the guest powered itself off: %v", name, o.refusals)
+		}
+		return d.compareRegisters(name, "kernel", o.report)
+	})
+	group.Go(func() error {
+		if err := d.keepMachine(); err != nil {
+			return err
+		}
+		return d.compareRegisters(d.kept.name, "esp", d.kept.told.report)
+	})
 	return group.Wait()
 }
 
@@ -108,20 +114,32 @@ type hostEvent struct {
 	Name     string `json:"name"`
 	Duration int64  `json:"duration_us"`
 	Detail   string `json:"detail"`
+	ID       string `json:"id"`
 	URL      string `json:"url"`
 	Console  string `json:"console"`
+	TPMRoot  string `json:"tpm_root"`
 	Reason   string `json:"reason"`
 }
 
+// machine is what to launch.
+type machine struct {
+	name, folder, boot string
+	shards             string          // folder of shards that the host agent serves to the guest
+	up                 func(hostEvent) // runs while the machine is up, if there is anything to do
+}
+
 // launch boots a release folder through the host agent, shows its timeline,
-// and ends it when it has told its boot report.
-func (d *demo) launch(ctx context.Context, name, folder, boot string) (*told, error) {
+// and ends it when it has told its boot report and up is done.
+func (d *demo) launch(ctx context.Context, m machine) (*told, error) {
 	// The agent gets SIGTERM when this program dies, however it does; Linux
 	// ties that to the thread that started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(ctx, d.host, "launch", "--json", "--release", folder, "--platform", "vtpm",
-		"--boot", boot, "--vcpus", "1", "--accel", d.accel)
+	args := []string{"launch", "--json", "--release", m.folder, "--platform", "vtpm", "--boot", m.boot, "--vcpus", "1", "--accel", d.accel}
+	if m.shards != "" {
+		args = append(args, "--shards", m.shards)
+	}
+	cmd := exec.CommandContext(ctx, d.host, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -134,7 +152,7 @@ func (d *demo) launch(ctx context.Context, name, folder, boot string) (*told, er
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	o, followErr := d.follow(ctx, name, cmd.Process, stdout)
+	o, followErr := d.follow(ctx, m, cmd.Process, stdout)
 	if followErr != nil {
 		followErr = errors.Join(followErr, cmd.Process.Signal(syscall.SIGTERM))
 	}
@@ -143,7 +161,7 @@ func (d *demo) launch(ctx context.Context, name, folder, boot string) (*told, er
 	case followErr != nil:
 		return nil, followErr
 	case err != nil && len(o.refusals) == 0:
-		return nil, fmt.Errorf("%s: safebox-host: %s", name, lastError(stderr.String(), err))
+		return nil, fmt.Errorf("%s: safebox-host: %s", m.name, lastError(stderr.String(), err))
 	}
 	return o, nil
 }
@@ -158,8 +176,8 @@ func lastError(stderr string, err error) string {
 	return err.Error()
 }
 
-func (d *demo) follow(ctx context.Context, name string, agent *os.Process, stdout io.Reader) (*told, error) {
-	o := &told{}
+func (d *demo) follow(ctx context.Context, m machine, agent *os.Process, stdout io.Reader) (*told, error) {
+	o, name := &told{}, m.name
 	consoleLog := ""
 	scanner := bufio.NewScanner(stdout)
 	for scanner.Scan() {
@@ -184,6 +202,9 @@ func (d *demo) follow(ctx context.Context, name string, agent *os.Process, stdou
 				return nil, err
 			}
 			o.report = report
+			if m.up != nil {
+				m.up(e)
+			}
 			if err := agent.Signal(syscall.SIGTERM); err != nil {
 				return nil, err
 			}

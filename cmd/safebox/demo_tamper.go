@@ -61,7 +61,7 @@ func (d *demo) bootTampered() error {
 			return err
 		}
 		group.Go(func() error {
-			o, err := d.launch(ctx, t.name, folder, "esp")
+			o, err := d.launch(ctx, machine{name: t.name, folder: folder, boot: "esp"})
 			if err != nil {
 				return err
 			}
