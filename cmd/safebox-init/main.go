@@ -8,4 +8,4 @@ import (
 	"safebox/guest/boot"
 )
 
-func main() { os.Exit(boot.Main(boot.Vtpm(), boot.PowerOff)) }
+func main() { os.Exit(boot.Main(boot.Vtpm(), boot.Options{})) }

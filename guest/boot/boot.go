@@ -1,7 +1,7 @@
 // Package boot is PID 1 of the appliance: what happens between the kernel's
 // start of /init and an API that answers. It implements specs/image.md 7.5
 // (settings), specs/protocol.md 4 (command-line forms, register rules as far
-// as a guest can check them) and 7 (processes; so far init and api).
+// as a guest can check them) and 7 (processes).
 //
 // PID 1 stops the machine when it finds anything that it does not expect.
 // That is defence in depth and a good error message. It convinces nobody
@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"safebox/guest/boot/cmdline"
+	"safebox/guest/spawn"
 	"safebox/verifier/bootreport"
 
 	"golang.org/x/sys/unix"
@@ -27,11 +28,26 @@ type Platform struct {
 	Registers []Rule
 }
 
-// Run boots the machine and does not return while the machine runs. It calls
-// refuse with the reasons when a check refuses; errors of any other kind
-// power off whatever refuse does.
-func Run(p Platform, refuse Refuse) {
-	b := &machine{platform: p, report: &bootreport.Report{
+// Options are what only a test's init changes; the zero value is the appliance.
+type Options struct {
+	// Refuse is called with the reasons when a check refuses, instead of
+	// PowerOff. Errors of any other kind power off whatever it does.
+	Refuse Refuse
+	// Watch is told of each process by role, when it starts, and of "init"
+	// when all are ready.
+	Watch func(role string, pid int)
+}
+
+// Run boots the machine and does not return while the machine runs.
+func Run(p Platform, o Options) {
+	refuse, watch := PowerOff, func(string, int) {}
+	if o.Refuse != nil {
+		refuse = o.Refuse
+	}
+	if o.Watch != nil {
+		watch = o.Watch
+	}
+	b := &machine{platform: p, watch: watch, reaper: spawn.NewReaper(), groups: cgroupRoot, report: &bootreport.Report{
 		Type: bootreport.Type, Platform: p.Name,
 		Steps: []bootreport.Step{}, Refusals: []bootreport.Refusal{},
 		Modules: []string{}, Sysctls: []bootreport.Sysctl{}, Banks: []bootreport.Bank{},
@@ -40,7 +56,8 @@ func Run(p Platform, refuse Refuse) {
 	r := &runner{console: c, now: sinceKernelStart, refuse: refuse, powerOff: PowerOff, report: b.report}
 	r.run(b.steps(c))
 	r.ready()
-	r.run([]step{{"api-exited", b.awaitAPI}})
+	watch("init", os.Getpid())
+	r.run([]step{{"running", b.awaitEnd}})
 }
 
 // machine is the state that steps hand to later steps.
@@ -48,7 +65,14 @@ type machine struct {
 	platform  Platform
 	report    *bootreport.Report
 	inventory []entry
-	api       *apiProcess
+	watch     func(role string, pid int)
+	reaper    *spawn.Reaper
+	groups    spawn.Cgroups
+	keeper    *spawn.Child
+	api       *spawn.Child
+	toKeeper  *os.File   // the API's ends of what it shares with the keeper
+	toAPI     *os.File   // until it is started
+	workers   chan error // why no worker can be started any more
 }
 
 // steps is the boot in order. The three checks come before anything that
@@ -68,6 +92,7 @@ func (b *machine) steps(c *Console) []step {
 		{"entropy", b.awaitEntropy},
 		{"network", b.configureNetwork},
 		{"confine", b.confine},
+		{"keeper", b.startKeeper},
 		{"api", b.startAPI},
 	}
 }

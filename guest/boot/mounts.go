@@ -13,6 +13,10 @@ type mountPoint struct {
 	flags                uintptr
 }
 
+// cgroupRoot is where the kernel wants its control groups mounted: sysfs has the
+// folder (Linux Documentation/admin-guide/cgroup-v2.rst, "Mounting").
+const cgroupRoot = "/sys/fs/cgroup"
+
 // mountPoints lists the file systems of the appliance in order. Nothing from
 // any of them may be run: the one program lies in the root.
 func mountPoints() []mountPoint {
@@ -25,6 +29,7 @@ func mountPoints() []mountPoint {
 		{"/proc", "proc", "hidepid=2", strict}, // a process sees itself only
 		{"/sys", "sysfs", "", strict | unix.MS_RDONLY},
 		{"/sys/kernel/security", "securityfs", "", strict | unix.MS_RDONLY},
+		{cgroupRoot, "cgroup2", "", strict},
 		{"/run", "tmpfs", "mode=0755,size=16m", strict},
 		{"/tmp", "tmpfs", "mode=1777,size=16m", strict},
 	}

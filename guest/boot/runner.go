@@ -37,6 +37,16 @@ func (r Refusals) Error() string {
 
 func refusal(id, detail string) Refusals { return Refusals{{ID: id, Detail: detail}} }
 
+// failure is an error that powers off under a name other than its step's.
+type failure struct {
+	id  string
+	err error
+}
+
+func (f failure) Error() string { return f.err.Error() }
+
+func (f failure) Unwrap() error { return f.err }
+
 // runner runs steps, times them, and says on the console what happened.
 type runner struct {
 	console  *Console
@@ -84,6 +94,10 @@ func (r *runner) classify(name string, err error) (Refusals, Refuse) {
 	var p panicked
 	if errors.As(err, &p) {
 		return refusal("panic", fmt.Sprintf("step %s: %s", name, p.text)), r.powerOff
+	}
+	var f failure
+	if errors.As(err, &f) {
+		name = f.id
 	}
 	return refusal(name, err.Error()), r.powerOff
 }

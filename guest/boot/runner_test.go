@@ -65,6 +65,7 @@ func TestStepOutcomes(t *testing.T) {
 		{"wrapped refusal", goOn, func() (string, error) { return "", fmt.Errorf("w: %w", two) }, "", "refused a: x y\n", 2},
 		{"failed", powerOff, func() (string, error) { return "", errors.New("broken") }, "bad", "refused bad: broken\n", 1},
 		{"failed, test init", goOn, func() (string, error) { return "", errors.New("broken") }, "bad", "refused bad: broken\n", 1},
+		{"failed by name", goOn, func() (string, error) { return "", fmt.Errorf("w: %w", failure{"x-exited", errors.New("gone")}) }, "x-exited", "refused x-exited: w: gone\n", 1},
 		{"panic, test init", goOn, func() (string, error) { panic("oh") }, "panic", "refused panic: step bad: oh\n", 1},
 		{"empty refusals are a failure", goOn, func() (string, error) { return "", Refusals{} }, "bad", "refused bad\n", 1},
 	}
@@ -124,7 +125,7 @@ func TestOrder(t *testing.T) {
 	}
 	want := []string{
 		"inventory", "mounts", "console", "command-line", "initramfs", "registers",
-		"event-log", "modules", "sysctls", "entropy", "network", "confine", "api",
+		"event-log", "modules", "sysctls", "entropy", "network", "confine", "keeper", "api",
 	}
 	if d := cmp.Diff(want, names); d != "" {
 		t.Error(d)

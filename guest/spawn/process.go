@@ -53,7 +53,7 @@ func (r *Reaper) Start(p Process) (c *Child, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, null.Close()) }()
-	c, err = r.begin(func() (int, error) {
+	c, err = r.Begin(func() (int, error) {
 		started, err := os.StartProcess(p.Path, append([]string{string(p.Role)}, p.Args...), &os.ProcAttr{
 			Dir:   "/",
 			Env:   environment(),

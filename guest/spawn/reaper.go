@@ -59,9 +59,9 @@ func (c *Child) Kill() (bool, error) {
 // Failed gives the error, should there be one, that ended the waiting.
 func (r *Reaper) Failed() <-chan error { return r.failed }
 
-// begin runs start, which gives the number of a new child, and enters the
+// Begin runs start, which gives the number of a new child, and enters the
 // child before anybody can reap it.
-func (r *Reaper) begin(start func() (int, error)) (*Child, error) {
+func (r *Reaper) Begin(start func() (int, error)) (*Child, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	pid, err := start()

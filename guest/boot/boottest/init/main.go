@@ -12,7 +12,7 @@ import (
 	"safebox/verifier/bootreport"
 )
 
-func main() { os.Exit(boot.Main(boot.Vtpm(), goOn)) }
+func main() { os.Exit(boot.Main(boot.Vtpm(), boot.Options{Refuse: goOn})) }
 
 // goOn leaves the refusals to the boot report, which has them already.
 func goOn(*boot.Console, []bootreport.Refusal) {}
