@@ -316,7 +316,7 @@ func (p *party) honestRun(t *testing.T, a *appliance) {
 	if code, out := q.say(receipt...); code == 0 {
 		t.Errorf("receipt under other evidence: accepted: %s", out)
 	}
-	q.refused(a, "g-again", "grant-challenge", map[string]string{"--grant": "g.grant", "--evidence": "g.evidence"})
+	q.refused(a, "g-again", "grant-serial", map[string]string{"--grant": "g.grant", "--evidence": "g.evidence"})
 }
 
 // outside: a module that asks for a chunk outside its grant gets an error

@@ -125,7 +125,7 @@ type hostEvent struct {
 type machine struct {
 	name, folder, boot string
 	shards             string          // folder of shards that the host agent serves to the guest
-	up                 func(hostEvent) // runs while the machine is up, if there is anything to do
+	up                 func(hostEvent) // with the started event and the URL; runs while the machine is up, if there is anything to do
 }
 
 // launch boots a release folder through the host agent, shows its timeline,
@@ -178,7 +178,7 @@ func lastError(stderr string, err error) string {
 
 func (d *demo) follow(ctx context.Context, m machine, agent *os.Process, stdout io.Reader) (*told, error) {
 	o, name := &told{}, m.name
-	consoleLog := ""
+	var started hostEvent
 	scanner := bufio.NewScanner(stdout)
 	for scanner.Scan() {
 		var e hostEvent
@@ -188,7 +188,7 @@ func (d *demo) follow(ctx context.Context, m machine, agent *os.Process, stdout 
 		at := time.Duration(e.At) * time.Microsecond
 		switch e.Event {
 		case "started":
-			consoleLog = e.Console
+			started = e
 		case "step":
 			took := time.Duration(e.Duration) * time.Microsecond
 			d.w.printf("   %-10s [%7.3f] %-13s %7.3f s  %s\n", name, at.Seconds(), e.Name, took.Seconds(), e.Detail)
@@ -203,7 +203,8 @@ func (d *demo) follow(ctx context.Context, m machine, agent *os.Process, stdout 
 			}
 			o.report = report
 			if m.up != nil {
-				m.up(e)
+				started.URL = e.URL
+				m.up(started)
 			}
 			if err := agent.Signal(syscall.SIGTERM); err != nil {
 				return nil, err
@@ -213,7 +214,7 @@ func (d *demo) follow(ctx context.Context, m machine, agent *os.Process, stdout 
 	if err := scanner.Err(); err != nil {
 		return nil, fmt.Errorf("%s: reading the host agent's events: %w", name, err)
 	}
-	return o, d.keepConsole(name, consoleLog)
+	return o, d.keepConsole(name, started.Console)
 }
 
 // fetchReport gets the boot report through the relay and keeps it as a file.

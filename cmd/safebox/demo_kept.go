@@ -9,7 +9,7 @@ import (
 // kept is a machine that stays up while the story goes on around it.
 type kept struct {
 	name  string
-	event hostEvent // what the agent said when it was ready
+	event hostEvent // what the agent said when it had started, with the URL
 	told  *told
 	leave context.CancelFunc // lets it end
 	ended chan error

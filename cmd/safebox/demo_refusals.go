@@ -143,7 +143,7 @@ func (d *demo) jobCheats() []cheat {
 				return d.hostsGrant(b, key)
 			})
 		}},
-		{"uses the first grant a second time", "grant-challenge", func() ([]string, error) {
+		{"uses the first grant a second time", "grant-serial", func() ([]string, error) {
 			return d.runArgs("--out", file("cheat/result")), nil
 		}},
 	}
