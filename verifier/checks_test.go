@@ -68,13 +68,13 @@ func withoutEnrolment(t testing.TB, in Input) (file, secret []byte) {
 }
 
 // withPolicy replaces text in the policy.
-func withPolicy(old, new string) change {
+func withPolicy(old, with string) change {
 	return func(t testing.TB, in Input) Input {
 		t.Helper()
 		if !bytes.Contains(in.Policy, []byte(old)) {
 			t.Fatalf("%q is not in the policy", old)
 		}
-		in.Policy = bytes.Replace(in.Policy, []byte(old), []byte(new), 1)
+		in.Policy = bytes.Replace(in.Policy, []byte(old), []byte(with), 1)
 		return in
 	}
 }

@@ -114,7 +114,7 @@ func keyDefinitions() []definition {
 func quoteDefinitions() []definition {
 	return []definition{
 		{
-			"TPM-Q1", "quote is a TPM's and about this transcript", "TPM 2.0 Library, Part 2, 10.12.8; protocol.md 2",
+			"TPM-Q1", "quote is a TPM's and about this transcript", "TPM 2.0 Library, Part 2, 10.12.12; protocol.md 2",
 			"a field of the evidence was changed after the quote, or the quote is of another session",
 		},
 		{
@@ -122,7 +122,7 @@ func quoteDefinitions() []definition {
 			"the quote was changed, or another key signed it",
 		},
 		{
-			"TPM-Q3", "quote covers exactly the policy's registers", "TPM 2.0 Library, Part 2, 10.12.1; format-policy.md: vtpm.pcrs",
+			"TPM-Q3", "quote covers exactly the policy's registers", "TPM 2.0 Library, Part 2, 10.12.4; format-policy.md: vtpm.pcrs",
 			"the machine must quote exactly the registers that the policy lists",
 		},
 		{

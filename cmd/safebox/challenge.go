@@ -181,12 +181,11 @@ func readCertificate(path string) (*x509.Certificate, error) {
 
 // checkNotInput refuses to write over a file that the command reads.
 func checkNotInput(out string, inputs ...string) error {
-	written, err := os.Stat(out)
-	if err != nil {
-		return nil // nothing there to overwrite; what else is wrong shows when it is written
-	}
 	for _, path := range inputs {
-		if read, err := os.Stat(path); err == nil && os.SameFile(written, read) {
+		written, err := os.Stat(out)
+		read, err2 := os.Stat(path)
+		// A file that isn't there can't be overwritten.
+		if err == nil && err2 == nil && os.SameFile(written, read) {
 			return cli.Usage(fmt.Errorf("%s would be written over the input %s", out, path), "choose another name")
 		}
 	}

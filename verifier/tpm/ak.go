@@ -9,8 +9,8 @@ import (
 // akAttributes are the attributes of the attestation key: a restricted
 // signing key that never leaves its TPM. Restricted means that it signs only
 // what the TPM itself made: a forged quote that somebody hands in begins with
-// TPM_GENERATED_VALUE, which such a key refuses to sign (Part 1, section 25.3.2,
-// "Restricted attribute").
+// TPM_GENERATED_VALUE, which such a key refuses to sign (Part 1, "Restricted
+// attribute").
 const akAttributes = FixedTPM | FixedParent | SensitiveDataOrigin | UserWithAuth | NoDA | Restricted | Sign
 
 // AKTemplate is the TPMT_PUBLIC of the attestation key without its point: what

@@ -2,7 +2,7 @@ package tpm
 
 import "fmt"
 
-// Constants of an attestation (Part 2, tables 7 and 19).
+// Constants of an attestation (Part 2, TPM_GENERATED and TPM_ST).
 const (
 	generatedValue = 0xff544347 // TPM_GENERATED_VALUE: made by a TPM, not signed for somebody
 	attestQuote    = 0x8018     // TPM_ST_ATTEST_QUOTE
@@ -12,14 +12,15 @@ const (
 const (
 	maxAttest = 512
 	maxName   = 2 + maxDigest
-	maxData   = 2 + maxDigest // TPM2B_DATA (Part 2, table 81): the size of a TPMT_HA
+	maxData   = 2 + maxDigest // TPM2B_DATA (Part 2, 10.4.3): the size of a TPMT_HA
 )
 
 // selectBytes is the size of a PCR bitmap: 24 registers (PC Client Platform
 // TPM Profile 1.05, section 4.6.2).
 const selectBytes = 3
 
-// Attest is a TPMS_ATTEST with a quote (Part 2, tables 126, 120 and 118):
+// Attest is a TPMS_ATTEST with a quote (Part 2, 10.12.12, with
+// TPMS_CLOCK_INFO of 10.11.1 and TPMS_QUOTE_INFO of 10.12.4):
 //
 //	magic            u32    TPM_GENERATED_VALUE
 //	type             u16    TPM_ST_ATTEST_QUOTE
@@ -81,8 +82,8 @@ func decodeAttest(b []byte) (*Attest, error) {
 	return a, r.done()
 }
 
-// selection reads a TPML_PCR_SELECTION (Part 2, table 111) with one
-// TPMS_PCR_SELECTION (table 94): u16 hash, u8 size of the bitmap, bitmap.
+// selection reads a TPML_PCR_SELECTION (Part 2, 10.9.7) with one
+// TPMS_PCR_SELECTION (10.6.2): u16 hash, u8 size of the bitmap, bitmap.
 func (a *Attest) selection(r *reader) {
 	if n := r.u32("bank count"); n != 1 {
 		r.refuse("bank count: got %d, want 1", n)

@@ -15,7 +15,7 @@ import (
 // less than 400 bytes.
 const maxPublic = 512
 
-// Public is a TPMT_PUBLIC (Part 2, table 201) of a kind that keys here may
+// Public is a TPMT_PUBLIC (Part 2, 12.2.4) of a kind that keys here may
 // have: an RSA-2048 or an ECC key, either restricted decryption (an endorsement
 // key) or restricted signing with ECDSA and SHA-256 (an attestation key).
 //
@@ -79,7 +79,7 @@ func decodePublic(b []byte) (*Public, error) {
 	return p, r.done()
 }
 
-// symmetric reads a TPMT_SYM_DEF_OBJECT (Part 2, table 141): u16 algorithm,
+// symmetric reads a TPMT_SYM_DEF_OBJECT (Part 2, 11.1.7): u16 algorithm,
 // then, unless it is null, u16 key bits and u16 mode.
 func (p *Public) symmetric(r *reader) {
 	p.Symmetric = Algorithm(r.u16("symmetric algorithm"))
@@ -96,7 +96,7 @@ func (p *Public) symmetric(r *reader) {
 	}
 }
 
-// rsa reads TPMS_RSA_PARMS (Part 2, table 196) and the modulus: symmetric,
+// rsa reads TPMS_RSA_PARMS (Part 2, 12.2.3.5) and the modulus: symmetric,
 // u16 scheme (null: an endorsement key), u16 key bits, u32 exponent (0 stands
 // for 65537), TPM2B modulus.
 func (p *Public) rsa(r *reader) {
@@ -113,7 +113,7 @@ func (p *Public) rsa(r *reader) {
 	}
 }
 
-// ecc reads TPMS_ECC_PARMS (Part 2, table 198) and the point: symmetric,
+// ecc reads TPMS_ECC_PARMS (Part 2, 12.2.3.6) and the point: symmetric,
 // TPMT_ECC_SCHEME, u16 curve, TPMT_KDF_SCHEME (null), TPM2B x, TPM2B y.
 func (p *Public) ecc(r *reader) {
 	p.symmetric(r)

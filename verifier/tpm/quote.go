@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// endorsement is TPM_RH_ENDORSEMENT (Part 2, table 28), the hierarchy of the
+// endorsement is TPM_RH_ENDORSEMENT (Part 2, TPM_RH), the hierarchy of the
 // attestation key.
 const endorsement = 0x4000000b
 
@@ -27,7 +27,7 @@ func (a *Attest) CheckSigner(ak *Public) error {
 
 // CheckDigest compares the quote's digest with that of the given registers, in
 // the order of its selection. The hash is that of the signing scheme, SHA-256,
-// whatever the bank (Part 3, section 18.4, "TPM2_Quote").
+// whatever the bank (Part 3, "TPM2_Quote").
 func (a *Attest) CheckDigest(values [][]byte) error {
 	h := sha256.New()
 	for _, v := range values {

@@ -10,8 +10,8 @@ import (
 // maxSignature bounds a TPMT_SIGNATURE of ECDSA with P-256.
 const maxSignature = 2 + 2 + 2*(2+32)
 
-// Signature is a TPMT_SIGNATURE (Part 2, table 189) of ECDSA with SHA-256
-// (table 183, TPMS_SIGNATURE_ECC):
+// Signature is a TPMT_SIGNATURE (Part 2, 11.3.4) of ECDSA with SHA-256
+// (TPMS_SIGNATURE_ECDSA):
 //
 //	sigAlg      u16    TPM_ALG_ECDSA
 //	hash        u16    TPM_ALG_SHA256

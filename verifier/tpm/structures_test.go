@@ -134,7 +134,7 @@ func TestAttestAgainstGoTPM(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := want.ClockInfo
-		if got.ResetCount != c.ResetCount || got.RestartCount != c.RestartCount || got.Clock != c.Clock || got.Safe != bool(c.Safe) ||
+		if got.ResetCount != c.ResetCount || got.RestartCount != c.RestartCount || got.Clock != c.Clock || got.Safe != c.Safe ||
 			got.Firmware != want.FirmwareVersion || !bytes.Equal(got.ExtraData, want.ExtraData.Buffer) ||
 			!bytes.Equal(got.QualifiedSigner, want.QualifiedSigner.Buffer) || !bytes.Equal(got.PCRDigest, info.PCRDigest.Buffer) ||
 			got.Bank != Algorithm(info.PCRSelect.PCRSelections[0].Hash) {

@@ -17,7 +17,7 @@
 // bytes and algorithms outside the short lists here are errors.
 package tpm
 
-// Algorithm is a TPM_ALG_ID (Part 2, table 9).
+// Algorithm is a TPM_ALG_ID (Part 2, 6.3).
 type Algorithm uint16
 
 // The algorithms that structures here may name.
@@ -32,7 +32,7 @@ const (
 	AlgCFB    Algorithm = 0x0043
 )
 
-// Curve is a TPM_ECC_CURVE (Part 2, table 10).
+// Curve is a TPM_ECC_CURVE (Part 2, 6.4).
 type Curve uint16
 
 // The curves of attestation and endorsement keys.
@@ -41,7 +41,7 @@ const (
 	CurveP384 Curve = 0x0004
 )
 
-// Attributes is a TPMA_OBJECT (Part 2, table 31).
+// Attributes is a TPMA_OBJECT (Part 2, 8.3).
 type Attributes uint32
 
 // The attributes, each one bit.
@@ -57,6 +57,6 @@ const (
 	Sign                Attributes = 1 << 18
 )
 
-// maxDigest is the size of the largest digest of a TPM (Part 2, table 78:
+// maxDigest is the size of the largest digest of a TPM (Part 2,
 // TPMU_HA).
 const maxDigest = 64
