@@ -10,15 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"safebox/guest/quote"
-	"safebox/guest/quote/quotetest"
 	"safebox/image"
-	"safebox/measure/tpm/golden"
 	"safebox/verifier/challenge"
 	"safebox/verifier/configuration"
 	"safebox/verifier/evidence"
 	"safebox/verifier/hostile"
-	"safebox/verifier/transcript"
 )
 
 // attest makes the owner's keys and files, and asks the guest once.
@@ -74,8 +70,9 @@ func TestEvidence(t *testing.T) {
 		{"challenge has run out", "FR-3", map[string]string{"--at": time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}},
 		{"quote from another key", "TPM-K1", map[string]string{"--evidence": "other-tpm.json"}},
 		{"key without activation", "TPM-K1", map[string]string{"--challenge": "plain.json", "--evidence": "plain-evidence.json"}},
-		{"fewer registers than the policy's", "TPM-Q3", map[string]string{"--policy": "more-pcrs.toml"}},
-		{"wrong bank", "TPM-Q3", map[string]string{"--evidence": "one-bank.json"}},
+		{"fewer registers than the policy's", "TPM-Q3", map[string]string{"--evidence": "fewer.json"}},
+		{"a bank is missing", "TPM-E4", map[string]string{"--evidence": "one-bank.json"}},
+		{"wrong bank under the right name", "TPM-Q3", map[string]string{"--evidence": "wrong-bank.json"}},
 		{"event moved", "TPM-E1", map[string]string{"--evidence": "moved.json"}},
 		{"event dropped", "TPM-E1", map[string]string{"--evidence": "dropped.json"}},
 		{"event added", "TPM-E1", map[string]string{"--evidence": "added.json"}},
@@ -133,6 +130,11 @@ func (p *party) makeCheats(a *appliance) {
 	p.write("audience.json", forged)
 	p.cheat("other-tpm.json", func(e *evidence.Evidence) error { return quoteElsewhere(p.t, e) })
 	p.cheat("one-bank.json", func(e *evidence.Evidence) error { e.VTPM.Quotes = e.VTPM.Quotes[1:]; return nil })
+	p.cheat("wrong-bank.json", func(e *evidence.Evidence) error {
+		e.VTPM.Quotes[0].Attest, e.VTPM.Quotes[0].Signature = e.VTPM.Quotes[1].Attest, e.VTPM.Quotes[1].Signature
+		return nil
+	})
+	p.cheat("fewer.json", func(e *evidence.Evidence) error { return quoteFewer(p.t, e) })
 	p.cheat("moved.json", hostile.EventLog(hostile.MoveEvent(5)))
 	p.cheat("dropped.json", hostile.EventLog(hostile.DropEvent(5)))
 	p.cheat("added.json", hostile.EventLog(hostile.AddEvent(5)))
@@ -147,7 +149,6 @@ func (p *party) makeCheats(a *appliance) {
 	}
 	p.write("changed.bundle", changed)
 	p.yes("safebox", "policy", "init", "--profile", "strict", "--out", "strict.toml")
-	p.write("more-pcrs.toml", withMorePCRs(p.t, p.read("policy.toml")))
 	p.write("huge.json", nil)
 	if err := os.Truncate(p.path("huge.json"), 100<<20); err != nil {
 		p.t.Fatal(err)
@@ -161,46 +162,6 @@ func (p *party) cheat(name string, change func(*evidence.Evidence) error) {
 		p.t.Fatal(err)
 	}
 	p.write(name, b)
-}
-
-// withMorePCRs is the policy with one more register in its set.
-func withMorePCRs(t *testing.T, policy []byte) []byte {
-	t.Helper()
-	const from, to = "14, 15]", "14, 15, 16]"
-	if bytes.Count(policy, []byte(from)) != 1 {
-		t.Fatalf("the policy's registers do not end with %q", from)
-	}
-	return bytes.Replace(policy, []byte(from), []byte(to), 1)
-}
-
-// quoteElsewhere replaces the quotes by those of another TPM with the same
-// registers, over the same transcript.
-func quoteElsewhere(t *testing.T, e *evidence.Evidence) error {
-	t.Helper()
-	other := quotetest.Start(t)
-	other.Replay(t, e.VTPM.EventLog)
-	device, err := quote.New(other.Open(t))
-	if err != nil {
-		return err
-	}
-	in := e.Transcript()
-	err = device.Extend(func(b golden.Bank) golden.Digest { return transcript.ConfigEvent(b, in.Config) })
-	if err != nil {
-		return err
-	}
-	qualifying, err := in.QualifyingData()
-	if err != nil {
-		return err
-	}
-	e.VTPM.AK = device.AK()
-	for i, b := range golden.Banks() {
-		q, err := device.Quote(b, qualifying)
-		if err != nil {
-			return err
-		}
-		e.VTPM.Quotes[i] = *q
-	}
-	return device.Close()
 }
 
 // sameVerdictAnywhere: without a network, in another time zone and language,

@@ -259,7 +259,7 @@ func (p *party) shards(t *testing.T, a *appliance) {
 			name := fmt.Sprintf("shards%d", i)
 			q.grant(a, name, "1-2", "textstat.wasm")
 			defer restore()
-			spoil(t, names(tt.lose+1)[1:], tt.change) // shard 0 stays: 1, 2, 3 are spoiled
+			spoil(t, names(tt.lose + 1)[1:], tt.change) // shard 0 stays: 1, 2, 3 are spoiled
 			if tt.id != "" {
 				q.refused(a, name, tt.id, nil)
 				return

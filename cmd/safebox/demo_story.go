@@ -172,7 +172,7 @@ func (d *demo) attest() error {
 		return err
 	}
 	d.w.indented(table)
-	d.found("verified   offline: %s", strings.TrimSpace(namedLine(table, "accepted:")))
+	d.found("verified   offline: %s", strings.TrimSpace(namedLine(table, "accepted: ")))
 	return nil
 }
 
