@@ -65,10 +65,17 @@ type stored struct {
 // newObject seals random bytes: five chunks, the last one short.
 func newObject(t testing.TB) *stored {
 	t.Helper()
-	s := &stored{plain: make([]byte, 4*verifierobject.ChunkSize+1000), shards: &shards{all: map[[32]byte][]byte{}}}
-	if _, err := rand.Read(s.plain); err != nil {
+	plain := make([]byte, 4*verifierobject.ChunkSize+1000)
+	if _, err := rand.Read(plain); err != nil {
 		t.Fatal(err)
 	}
+	return seal(t, plain)
+}
+
+// seal seals an object with profile small.
+func seal(t testing.TB, plain []byte) *stored {
+	t.Helper()
+	s := &stored{plain: plain, shards: &shards{all: map[[32]byte][]byte{}}}
 	profile, err := verifierobject.ParseProfile("small")
 	if err != nil {
 		t.Fatal(err)
@@ -129,11 +136,11 @@ type guest struct {
 	device  *quote.TPM
 	shards  *shards
 	skew    atomic.Int64         // of the boot clock
-	today   atomic.Int64         // of the wall clock
 	program func(c *wire.Client) // what a worker does; nil: copyGranted
 	ending  spawn.Ending         // that PID 1 reports
 	refuse  error                // of PID 1, when asked for a worker
 	limits  atomic.Pointer[spawn.Limits]
+	asked   func() // called when the time of day is asked for, if not nil
 }
 
 func eventLog(t testing.TB) []byte {
@@ -179,7 +186,12 @@ func (g *guest) start(t testing.TB, device Device, log []byte) {
 		Shards:   fetcher{client},
 		EventLog: log,
 		Boottime: func() time.Duration { return boottime() + time.Duration(g.skew.Load()) },
-		Now:      func() time.Time { return time.Now().Add(time.Duration(g.today.Load())) },
+		Now: func() time.Time {
+			if g.asked != nil {
+				g.asked()
+			}
+			return time.Now()
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

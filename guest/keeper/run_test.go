@@ -317,6 +317,24 @@ func TestLease(t *testing.T) {
 	}
 }
 
+// TestLeaseWhileSealing: what is sealed when the time runs out stays here. The
+// keeper asks for the time of day when it begins to seal.
+func TestLeaseWhileSealing(t *testing.T) {
+	s, o := newObject(t), newOwner(t)
+	g, _ := bootFake(t, s.shards)
+	job := g.visit(t, o).order(t, s, chunks01()).seal(t)
+	times := 0
+	g.asked = func() {
+		if times++; times == 2 { // the first was for the grant
+			g.skew.Add(int64(time.Hour))
+		}
+	}
+	if got := g.failure(t, g.submit(t, job)); got != ProblemGrantLease {
+		t.Errorf("got %s", got)
+	}
+	g.clean(t, 0)
+}
+
 // TestLeaseTimer: keys go when the time is over, even while the way to shards
 // hangs, which is the host's to do.
 func TestLeaseTimer(t *testing.T) {
