@@ -58,7 +58,7 @@ func OpenManifest(envelope []byte, wantCID string, leaves []byte) (*Object, erro
 		return nil, problem(ProblemLeaves, "%v", err)
 	}
 	if got := Root(table); got != m.Root {
-		return nil, problem(ProblemLeaves, "leaf table: got root %x, want %x", got, m.Root)
+		return nil, problem(ProblemLeaves, "leaf table: got root %x, want %x", got, [32]byte(m.Root))
 	}
 	if err := checkGeometry(table, g); err != nil {
 		return nil, problem(ProblemLeaves, "leaf table: %v", err)
