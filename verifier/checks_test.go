@@ -462,7 +462,12 @@ func TestRefusals(t *testing.T) {
 	in := captured(t)
 	for _, r := range refusals() {
 		t.Run(r.want+" "+r.name, func(t *testing.T) {
-			refused(t, Verify(r.change(t, in)), r.want, r.alone)
+			changed := r.change(t, in)
+			first := Verify(changed)
+			refused(t, first, r.want, r.alone)
+			if one, two := first.Verdict.Text(), Verify(changed).Verdict.Text(); one != two {
+				t.Errorf("two verdicts:\n%s\n%s", one, two)
+			}
 		})
 	}
 }

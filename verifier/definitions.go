@@ -168,7 +168,7 @@ func (v *verification) registerDefinitions() []definition {
 	if len(v.compared) == 0 {
 		return []definition{{"TPM-R", "registers are the release's", source, "see the checks before"}}
 	}
-	var list []definition
+	list := make([]definition, 0, len(v.compared))
 	for _, r := range v.compared {
 		list = append(list, definition{
 			r.id,

@@ -66,7 +66,7 @@ func (v *verification) waiveRegisters() {
 // compare lists the registers for one way of booting. It reports false if the
 // release knows no such boot in one of the banks.
 func (v *verification) compare(boot string) ([]comparison, bool) {
-	var list []comparison
+	list := make([]comparison, 0, 16*len(v.quotes))
 	for i := range v.quotes {
 		q := &v.quotes[i]
 		m, ok := v.release.Measurement(transcript.VTPM, boot, q.bank.String())

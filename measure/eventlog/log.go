@@ -103,6 +103,7 @@ func (d *decoder) event(algorithms []AlgorithmSize) (*Event, error) {
 	if count != uint32(len(algorithms)) {
 		return nil, fmt.Errorf("digest count: got %d, want %d as in the header", count, len(algorithms))
 	}
+	e.Digests = make([]Digest, 0, len(algorithms))
 	for i, a := range algorithms {
 		got := Algorithm(d.u16("digest algorithm"))
 		if d.err == nil && got != a.Algorithm {

@@ -47,7 +47,7 @@ func (l *Log) Replay(a Algorithm) ([PCRs][]byte, error) {
 		h.Reset()
 		h.Write(pcrs[e.PCR])
 		h.Write(e.Digest(a))
-		pcrs[e.PCR] = h.Sum(nil)
+		h.Sum(pcrs[e.PCR][:0]) // in place: it was just hashed
 	}
 	return pcrs, nil
 }

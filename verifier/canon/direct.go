@@ -26,7 +26,6 @@ type direct struct {
 // member is a field of a struct under its name in JSON.
 type member struct {
 	prefix string // the name in quotes and the colon
-	name   string
 	index  int
 }
 
@@ -136,15 +135,15 @@ func (d *direct) membersOf(t reflect.Type) ([]member, bool) {
 	list := make([]member, 0, t.NumField())
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name := f.Tag.Get("json")
-		if f.Anonymous || !f.IsExported() || !plainName(name) {
+		name, ok := strings.CutPrefix(string(f.Tag), `json:`) // and no other key
+		if !ok || f.Anonymous || !f.IsExported() || !plainName(name) {
 			return nil, false
 		}
-		list = append(list, member{prefix: `"` + name + `":`, name: name, index: i})
+		list = append(list, member{prefix: name + ":", index: i})
 	}
-	slices.SortFunc(list, func(a, b member) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(list, func(a, b member) int { return cmp.Compare(a.name(), b.name()) })
 	for i := 1; i < len(list); i++ {
-		if list[i].name == list[i-1].name {
+		if list[i].prefix == list[i-1].prefix {
 			return nil, false
 		}
 	}
@@ -152,9 +151,17 @@ func (d *direct) membersOf(t reflect.Type) ([]member, bool) {
 	return list, true
 }
 
-// plainName accepts names that need no escape and hold no option.
+// name is what members are sorted by. A quote sorts before most of what names
+// are made of, so it can't be left on.
+func (m member) name() string { return m.prefix[1 : len(m.prefix)-2] }
+
+// plainName accepts a name in quotes that needs no escape and holds no option.
 func plainName(s string) bool {
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
+	if len(s) < 3 || s[0] != '"' || s[len(s)-1] != '"' {
+		return false
+	}
+	s = s[1 : len(s)-1]
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
 }
 
 func (d *direct) list(v reflect.Value, depth int) bool {

@@ -1,6 +1,7 @@
 package canon
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 )
@@ -32,10 +33,9 @@ func (o *Octets16) UnmarshalText(text []byte) error { return fromHex(o[:], text)
 
 // fromHex fills dst from lower-case hex of exactly that length.
 func fromHex(dst, text []byte) error {
-	b, err := hex.DecodeString(string(text))
-	if err != nil || len(b) != len(dst) || hex.EncodeToString(b) != string(text) {
+	if len(text) != 2*len(dst) || len(bytes.Trim(text, "0123456789abcdef")) != 0 {
 		return fmt.Errorf("%.100q: want %d bytes of lower-case hex", text, len(dst))
 	}
-	copy(dst, b)
-	return nil
+	_, err := hex.Decode(dst, text)
+	return err
 }

@@ -3,6 +3,7 @@ package release
 import (
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // boot is a way of booting a platform, in one bank.
@@ -54,7 +55,7 @@ func (m Measurement) check() error {
 	}
 	size := map[string]int{"sha256": 32, "sha384": 48}[m.Bank]
 	for i, reg := range m.Registers {
-		if want := fmt.Sprintf("pcr%d", i); reg.Name != want {
+		if want := "pcr" + strconv.Itoa(i); reg.Name != want {
 			return fmt.Errorf("register %d: name %q, want %s", i, reg.Name, want)
 		}
 		if !slices.Contains(rules[i], reg.Rule) {

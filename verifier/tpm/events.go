@@ -44,16 +44,17 @@ type rule struct {
 }
 
 func rules() []rule {
+	known := secureBootVariables()
 	return []rule{
 		{0, eventlog.SCRTMVersion, anyData},
 		{0, eventlog.EFIPlatformFirmwareBlob, func(b []byte) bool { return len(b) == 16 }}, // PFP 10.2, UEFI_PLATFORM_FIRMWARE_BLOB
 		{1, eventlog.PlatformConfigFlags, oneOf("ACPI DATA")},
-		{1, eventlog.EFIVariableBoot, bootVariable},
+		{1, eventlog.EFIVariableBoot, bootVariable(known[0].guid)},
 		{4, eventlog.EFIAction, oneOf("Calling EFI Application from Boot Option")},
 		{4, eventlog.EFIBootServicesApplication, imageLoad},
 		{5, eventlog.EFIGPTEvent, anyData},
 		{5, eventlog.EFIAction, oneOf("Exit Boot Services Invocation", "Exit Boot Services Returned with Success")},
-		{7, eventlog.EFIVariableDriverConfig, secureBootVariable},
+		{7, eventlog.EFIVariableDriverConfig, oneOfVariables(known)},
 		{9, eventlog.EventTag, kernelTag},
 		{11, eventlog.IPL, sectionName},
 	}
@@ -120,7 +121,8 @@ func CheckDigests(log *eventlog.Log) error {
 		if err != nil {
 			return fmt.Errorf("event %d: %w", i, err)
 		}
-		for bank, a := range algorithms() {
+		for _, bank := range golden.Banks() {
+			a := algorithm(bank)
 			got := e.Digest(a)
 			if got != nil && !bank.Sum(v.value).Equal(got) {
 				return fmt.Errorf("event %d: %v in PCR %d: %v digest: got %x, want the hash of the variable's value", i, e.Type, e.PCR, a, got)
@@ -130,9 +132,12 @@ func CheckDigests(log *eventlog.Log) error {
 	return nil
 }
 
-// algorithms gives the name of each bank in an event log.
-func algorithms() map[golden.Bank]eventlog.Algorithm {
-	return map[golden.Bank]eventlog.Algorithm{golden.SHA256: eventlog.SHA256, golden.SHA384: eventlog.SHA384}
+// algorithm is the bank's name in an event log.
+func algorithm(b golden.Bank) eventlog.Algorithm {
+	if b == golden.SHA384 {
+		return eventlog.SHA384
+	}
+	return eventlog.SHA256
 }
 
 // CheckSecureBoot compares PCR 7's variables with the one state that releases
@@ -193,23 +198,39 @@ func decodeVariable(b []byte) (*variable, error) {
 	return &variable{guid: b[:16], name: string(utf16.Decode(name)), value: b[fixed+2*names:]}, nil
 }
 
-// bootVariable allows BootOrder and Boot#### with four upper-case hex digits
+// bootVariable allows the global variables BootOrder and Boot####, four
+// upper-case hex digits
 // (UEFI 2.10, section 3.3).
-func bootVariable(b []byte) bool {
-	v, err := decodeVariable(b)
-	global := golden.SecureBootVariables()[0].Data()[:16] // the GUID of SecureBoot: EFI_GLOBAL_VARIABLE
-	if err != nil || !bytes.Equal(v.guid, global) {
-		return false
+func bootVariable(global []byte) func([]byte) bool {
+	return func(b []byte) bool {
+		v, err := decodeVariable(b)
+		if err != nil || !bytes.Equal(v.guid, global) {
+			return false
+		}
+		digits, ok := strings.CutPrefix(v.name, "Boot")
+		return v.name == "BootOrder" || ok && len(digits) == 4 && strings.Trim(digits, "0123456789ABCDEF") == ""
 	}
-	digits, ok := strings.CutPrefix(v.name, "Boot")
-	return v.name == "BootOrder" || ok && len(digits) == 4 && strings.Trim(digits, "0123456789ABCDEF") == ""
 }
 
-func secureBootVariable(b []byte) bool {
-	v, err := decodeVariable(b)
-	return err == nil && slices.ContainsFunc(golden.SecureBootVariables(), func(want golden.Variable) bool {
-		return want.Name == v.name && bytes.Equal(want.Data()[:16], v.guid)
-	})
+// oneOfVariables allows variables by GUID and name, with any value: CheckSecureBoot
+// looks at that.
+func oneOfVariables(known []variable) func([]byte) bool {
+	return func(b []byte) bool {
+		v, err := decodeVariable(b)
+		return err == nil && slices.ContainsFunc(known, func(want variable) bool {
+			return want.name == v.name && bytes.Equal(want.guid, v.guid)
+		})
+	}
+}
+
+// secureBootVariables names the variables of PCR 7. The first, SecureBoot, is
+// one of EFI_GLOBAL_VARIABLE.
+func secureBootVariables() []variable {
+	var list []variable
+	for _, v := range golden.SecureBootVariables() {
+		list = append(list, variable{guid: v.Data()[:16], name: v.Name})
+	}
+	return list
 }
 
 // imageLoad allows a UEFI_IMAGE_LOAD_EVENT (PFP 10.2): three u64, u64 length of
