@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"slices"
 	"strconv"
 
 	"safebox/measure/tpm/golden"
@@ -33,6 +34,7 @@ func (v *verification) definitions() []definition {
 			"the policy's list of platforms says what is accepted",
 		},
 	}
+	list = slices.Grow(list, 64) // as many as a verdict has
 	if v.withChallenge() {
 		list = append(list, challengeDefinitions(v.receipt)...)
 	}

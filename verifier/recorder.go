@@ -19,7 +19,7 @@ type finding struct {
 	want, got string
 }
 
-func newRecorder() *recorder { return &recorder{found: map[string]finding{}} }
+func newRecorder() *recorder { return &recorder{found: make(map[string]finding, 64)} }
 
 // record notes a check. When it is noted again a failure stays, so that a
 // check over several quotes passes only if all do.
