@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 
+	"safebox/guest/confine"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -36,6 +38,9 @@ func (b *machine) confine() (string, error) {
 		return "", os.NewSyscallError("close_range", err)
 	}
 	if err := b.groups.Enable(); err != nil {
+		return "", err
+	}
+	if err := confine.ApplyInit(); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("no new privileges, bounding set empty of %d, memory and threads bounded by cgroups", n), nil

@@ -77,10 +77,25 @@ func Apply(r Role) error {
 	if err := probeOpen(unix.EACCES); err != nil {
 		return fmt.Errorf("confining %s: landlock: %w", r, err)
 	}
-	if err := install(filter(r, compiles(r, os.Args))); err != nil {
+	if err := install(assemble(filter(r, compiles(r, os.Args)), deny)); err != nil {
 		return fmt.Errorf("confining %s: %w", r, err)
 	}
 	return Check(r)
+}
+
+// ApplyInit takes from PID 1, and so from all that it starts, the system calls
+// that nothing needs once the machine is set up: those that end a process in
+// every role, and memory that is writable and executable. PID 1 must keep the
+// rest, to start processes and to power off; it stays root, without landlock.
+func ApplyInit() error {
+	if err := install(assemble(initFilter(), allow)); err != nil {
+		return fmt.Errorf("confining init: %w", err)
+	}
+	err := wantPrctl(unix.PR_GET_SECCOMP, unix.SECCOMP_MODE_FILTER, "seccomp mode")
+	if err = errors.Join(err, probeExecutable()); err != nil {
+		return fmt.Errorf("checking confinement of init: %w", err)
+	}
+	return nil
 }
 
 // compiles tells whether the process may make memory executable.

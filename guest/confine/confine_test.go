@@ -179,6 +179,37 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestInit: PID 1 loses the same calls but those that it starts processes and
+// powers off with.
+func TestInit(t *testing.T) {
+	p := probe{role: "init", keep: "root"}
+	keeps := map[string]string{
+		"execve": "call: no such file or directory", "reboot": "call: invalid argument",
+		"pidfd_open": "returned", "pidfd_send_signal": "call: bad file descriptor",
+	}
+	for name, arguments := range hostile() {
+		want, kept := keeps[name]
+		switch {
+		case name == "clone of a process", name == "clone with namespaces", name == "clone3":
+			continue // they would make one: see the action below
+		case !kept:
+			want = unix.SIGSYS.String()
+		}
+		if got := p.says(t, "call "+arguments); !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	for _, action := range []string{"start", "work"} {
+		if got := p.says(t, action); got != "fine" {
+			t.Errorf("%s: got %q", action, got)
+		}
+	}
+	const none = "operation not permitted"
+	if got, want := p.says(t, "protect"), "protect: mmap rx: "+none+", mprotect rwx: "+none+", x: "+none+", rx: allowed, by key: "+none; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestRefused: what has no use here, but may be tried by honest code, fails.
 // Most of these would succeed or fail in another way without a filter.
 func TestRefused(t *testing.T) {

@@ -21,7 +21,14 @@ func filter(r Role, compiles bool) []call {
 	case Worker:
 		calls = append(calls, killed(networkCalls())...)
 	}
+	calls = append(calls, killed(initCalls())...)
 	return append(calls, killed(hostileCalls())...)
+}
+
+// initFilter gives the system calls that PID 1 loses, and everything after it:
+// what is not listed stays allowed.
+func initFilter() []call {
+	return append(memoryCalls(true), killed(hostileCalls())...)
 }
 
 func allowed(numbers []int) []call { return actions(numbers, allow) }
@@ -95,6 +102,9 @@ func memoryCalls(compiles bool) []call {
 	return []call{
 		{unix.SYS_MMAP, allow, []match{notExecutable}, deny},
 		{unix.SYS_MPROTECT, allow, protect, deny},
+		// The same by other ways.
+		{number: unix.SYS_PKEY_MPROTECT, action: deny},
+		{number: unix.SYS_SHMAT, action: deny},
 	}
 }
 
@@ -123,14 +133,20 @@ func networkCalls() []int {
 	}
 }
 
-// hostileCalls end the process in every role: nothing here asks for them but
-// code that somebody else brought in.
+// initCalls are PID 1's own: to start processes, and to power off.
+func initCalls() []int {
+	return []int{
+		unix.SYS_EXECVE, unix.SYS_CLONE3, unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_REBOOT,
+	}
+}
+
+// hostileCalls end the process in every role, PID 1's included: nothing here
+// asks for them but code that somebody else brought in.
 func hostileCalls() []int {
 	return []int{
 		// other programs and processes
-		unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_CLONE3,
-		unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_KCMP,
-		unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_GETFD, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_PROCESS_MADVISE,
+		unix.SYS_EXECVEAT, unix.SYS_FORK, unix.SYS_VFORK, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP,
+		unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PROCESS_MADVISE,
 		// file systems and namespaces
 		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE,
 		unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR,
@@ -139,7 +155,7 @@ func hostileCalls() []int {
 		unix.SYS_BPF, unix.SYS_PERF_EVENT_OPEN, unix.SYS_USERFAULTFD,
 		unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER,
 		unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE,
-		unix.SYS_KEXEC_LOAD, unix.SYS_KEXEC_FILE_LOAD, unix.SYS_REBOOT, unix.SYS_SWAPON, unix.SYS_SWAPOFF,
+		unix.SYS_KEXEC_LOAD, unix.SYS_KEXEC_FILE_LOAD, unix.SYS_SWAPON, unix.SYS_SWAPOFF,
 		unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL,
 		unix.SYS_IOPL, unix.SYS_IOPERM, unix.SYS_MODIFY_LDT, unix.SYS_PERSONALITY, unix.SYS_ACCT, unix.SYS_QUOTACTL,
 		unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_SYSLOG, unix.SYS_VHANGUP,

@@ -51,8 +51,8 @@ const (
 )
 
 // assemble writes the filter: architecture first, then the number space, then
-// the calls in order; a call that is not listed gets deny.
-func assemble(calls []call) []bpf.Instruction {
+// the calls in order, then what a call gets that is not listed.
+func assemble(calls []call, unlisted uint32) []bpf.Instruction {
 	program := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: archOffset, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AUDIT_ARCH_X86_64, SkipTrue: 1},
@@ -66,7 +66,7 @@ func assemble(calls []call) []bpf.Instruction {
 		program = append(program, bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(c.number), SkipFalse: uint8(len(block))})
 		program = append(program, block...)
 	}
-	return append(program, bpf.RetConstant{Val: deny})
+	return append(program, bpf.RetConstant{Val: unlisted})
 }
 
 // block decides about a call whose number is known. It always returns: the
@@ -104,8 +104,8 @@ func (m match) instructions(action uint32) []bpf.Instruction {
 
 // install puts the filter on all threads of the process (seccomp(2),
 // SECCOMP_FILTER_FLAG_TSYNC), those that start later included.
-func install(calls []call) error {
-	raw, err := bpf.Assemble(assemble(calls))
+func install(program []bpf.Instruction) error {
+	raw, err := bpf.Assemble(program)
 	if err != nil {
 		return fmt.Errorf("assembling the filter: %w", err)
 	}
@@ -113,11 +113,11 @@ func install(calls []call) error {
 	for i, r := range raw {
 		code[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
-	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
-	if int(program.Len) != len(code) {
+	filter := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	if int(filter.Len) != len(code) {
 		return fmt.Errorf("assembling the filter: %d instructions are too many", len(code))
 	}
-	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
+	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&filter)))
 	if errno != 0 {
 		return fmt.Errorf("installing the filter: %w", errno)
 	}

@@ -72,7 +72,7 @@ func TestProgram(t *testing.T) {
 		{"execve", API, false, data(amd64, 59), killed},
 	}
 	for _, tt := range tests {
-		program := assemble(filter(tt.role, tt.compiles))
+		program := assemble(filter(tt.role, tt.compiles), deny)
 		if len(program) > 4096 { // BPF_MAXINSNS
 			t.Fatalf("%d instructions, want at most 4096", len(program))
 		}

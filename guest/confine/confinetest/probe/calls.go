@@ -21,6 +21,8 @@ func act(action []string, t threads) error {
 		return fmt.Errorf("survived, got %d", int80(20)) // getpid(2) of i386
 	case "protect":
 		return protect()
+	case "start":
+		return startProcess()
 	case "kill":
 		return killOthers()
 	case "work":
@@ -102,4 +104,14 @@ func words(err error) string {
 		return "allowed"
 	}
 	return err.Error()
+}
+
+// startProcess starts this program again, as PID 1 does.
+func startProcess() error {
+	p, err := os.StartProcess("/proc/self/exe", []string{"again"}, &os.ProcAttr{Env: []string{"PROBE=none"}})
+	if err != nil {
+		return err
+	}
+	_, err = p.Wait()
+	return err
 }

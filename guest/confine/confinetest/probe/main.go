@@ -40,13 +40,21 @@ func run() int {
 	if action[0] == "check" {
 		return say("%v", confine.Check(role))
 	}
-	if err := confine.Apply(role); err != nil {
+	if err := apply(role); err != nil {
 		return say("%v", err)
 	}
 	if err := act(action, threads); err != nil {
 		return say("%s: %v", action[0], err)
 	}
 	return say("fine")
+}
+
+// apply confines the process; "init" is what the role of PID 1 is called here.
+func apply(role confine.Role) error {
+	if role == "init" {
+		return confine.ApplyInit()
+	}
+	return confine.Apply(role)
 }
 
 // say is the last word of the program, on standard output.
