@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -15,15 +14,19 @@ const (
 )
 
 // admit validates a module and looks at what it wants, before any of it runs.
-// It gives the trap's name if the module is refused.
-func admit(ctx context.Context, runtime wazero.Runtime, module []byte) (wazero.CompiledModule, string) {
-	if len(module) > maxModule {
-		return nil, TrapInvalid
+// It gives the trap's name if the module is refused:
+//
+//  1. its sections, see prepare: TrapInvalid, TrapLimit, TrapImport, TrapMemory
+//  2. validation of every function by wazero: TrapInvalid
+//  3. imports are functions that exist, with their types: TrapImport
+//  4. there is an entry point: TrapEntry
+func admit(ctx context.Context, runtime wazero.Runtime, module []byte, pages uint32) (wazero.CompiledModule, string) {
+	prepared, trap := prepare(module, pages)
+	if trap != "" {
+		return nil, trap
 	}
-	compiled, err := runtime.CompileModule(ctx, module)
+	compiled, err := runtime.CompileModule(ctx, prepared)
 	switch {
-	case err != nil && strings.Contains(err.Error(), "over limit of"):
-		return nil, TrapMemory
 	case err != nil:
 		return nil, TrapInvalid
 	case !importsKnown(compiled):
@@ -34,12 +37,9 @@ func admit(ctx context.Context, runtime wazero.Runtime, module []byte) (wazero.C
 	return compiled, ""
 }
 
-// importsKnown tells whether each import is a function that we have, with its
-// very type. Instantiating would fail as well; this says it by name.
+// importsKnown tells whether each imported function is one that we have, with
+// its very type. Instantiating would fail as well; this says it by name.
 func importsKnown(compiled wazero.CompiledModule) bool {
-	if len(compiled.ImportedMemories()) != 0 {
-		return false
-	}
 	known := map[string]map[string]function{}
 	for _, m := range hostModules() {
 		known[m.name] = map[string]function{}
@@ -59,10 +59,19 @@ func importsKnown(compiled wazero.CompiledModule) bool {
 
 func same(got, want []api.ValueType) bool { return string(got) == string(want) }
 
+// enters looks for an entry point of the module's own: an import that it passes
+// on is none.
 func enters(exports map[string]api.FunctionDefinition) bool {
-	if f, ok := exports[entryHandle]; ok {
-		return len(f.ParamTypes()) == 0 && same(f.ResultTypes(), []api.ValueType{api.ValueTypeI32})
+	var results []api.ValueType
+	f, ok := exports[entryHandle]
+	if ok {
+		results = []api.ValueType{api.ValueTypeI32}
+	} else {
+		f, ok = exports[entryStart]
 	}
-	f, ok := exports[entryStart]
-	return ok && len(f.ParamTypes()) == 0 && len(f.ResultTypes()) == 0
+	if !ok || len(f.ParamTypes()) != 0 || !same(f.ResultTypes(), results) {
+		return false
+	}
+	_, _, imported := f.Import()
+	return !imported
 }

@@ -11,30 +11,12 @@ import (
 // call is one call of a host function: its parameters, and the memory of the
 // program that makes it.
 type call struct {
-	ctx    context.Context
-	module api.Module
-	stack  []uint64 // parameters, then results in their place
+	*memory
+	stack []uint64 // parameters, then results in their place
 }
 
 func (c *call) u32(n int) uint32 { return api.DecodeU32(c.stack[n]) }
 func (c *call) u64(n int) uint64 { return c.stack[n] }
-
-// bytes is a view of the program's memory; nil if it lies outside, or the
-// program has none.
-func (c *call) bytes(pointer, length uint32) []byte {
-	m := c.module.Memory()
-	if m == nil {
-		return nil
-	}
-	b, ok := m.Read(pointer, length)
-	if !ok {
-		return nil
-	}
-	if b == nil {
-		return []byte{} // an empty view inside the memory
-	}
-	return b
-}
 
 // function is one host function.
 type function struct {
@@ -92,11 +74,11 @@ func (p *program) link(ctx context.Context, runtime wazero.Runtime) error {
 
 // bound counts each call, and ends the program where it must not go on.
 func (p *program) bound(f function) api.GoModuleFunc {
-	return func(ctx context.Context, m api.Module, stack []uint64) {
+	return func(_ context.Context, _ api.Module, stack []uint64) {
 		if p.calls++; p.calls > maxCalls {
 			p.stop(TrapCalls)
 		}
-		result := f.do(p, &call{ctx, m, stack})
+		result := f.do(p, &call{p.memory, stack})
 		if len(f.results) > 0 {
 			stack[0] = result
 		}

@@ -25,6 +25,16 @@ type output struct {
 	closed bool
 }
 
+// append leaves no copy behind when the data moves.
+func (o *output) append(b []byte) {
+	if n := len(o.data) + len(b); n > cap(o.data) {
+		moved := append(make([]byte, 0, max(n, 2*cap(o.data))), o.data...)
+		clear(o.data)
+		o.data = moved
+	}
+	o.data = append(o.data, b...)
+}
+
 func (o *outputs) wipe() {
 	for _, x := range o.all {
 		clear(x.data)
@@ -65,7 +75,7 @@ func (p *program) outWrite(c *call) uint64 {
 	case p.outputs.size+int64(len(b)) > p.info.Output:
 		return errno(unix.ENOSPC)
 	}
-	o.data = append(o.data, b...)
+	o.append(b)
 	p.outputs.size += int64(len(b))
 	return uint64(len(b))
 }

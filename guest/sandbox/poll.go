@@ -84,11 +84,10 @@ func (p *program) subscription(b []byte) subscription {
 	}
 	switch {
 	case !absolute:
-		s.deadline = p.clock.now + min(timeout, math.MaxUint64-p.clock.now)
+		timeout = p.clock.now + min(timeout, lastTime)
 	case id == clockRealtime:
-		s.deadline = timeout - min(timeout, p.startTime())
-	default:
-		s.deadline = timeout
+		timeout -= min(timeout, p.startTime())
 	}
+	s.deadline = min(timeout, lastTime) // where the clock stops, all is due
 	return s
 }

@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"safebox/guest/wire"
 	"safebox/verifier/guestapi"
@@ -32,6 +33,7 @@ import (
 // Traps: why a program did not run to its end, as receipts say it.
 const (
 	TrapInvalid = "module-invalid" // not WASM, or of a feature that is not accepted
+	TrapLimit   = "module-limit"   // too many functions, locals, tables or table entries
 	TrapImport  = "module-import"  // imports what is not there
 	TrapEntry   = "module-entry"   // exports no entry point
 	TrapMemory  = "module-memory"  // wants more memory than the limit at its start
@@ -43,7 +45,6 @@ const (
 // Limits of a run (specs/runtime.md A4). What a run may put out, its memory and
 // its time come with the job.
 const (
-	maxModule  = 32 << 20
 	maxCalls   = 100_000
 	maxOutputs = 64
 	maxLog     = 4 << 10
@@ -53,6 +54,7 @@ const (
 // Keeper is what a worker asks for while it runs. An error ends the run: the
 // keeper knows why and says so itself.
 type Keeper interface {
+	// Chunk gives a chunk's plaintext. The caller wipes it.
 	Chunk(input, index uint32) ([]byte, error)
 	Output(slot uint32, kind string, data []byte) error
 	Log(level uint8, text string) error
@@ -66,20 +68,41 @@ var errHost = errors.New("the keeper ended the run")
 func Run(ctx context.Context, job *wire.Job, k Keeper) (wire.Done, error) {
 	config, err := engine(job.Info)
 	if err != nil {
-		return wire.Done{}, err
+		return wire.Done{}, fmt.Errorf("reading the job: %w", err)
 	}
-	m := &memory{}
-	ctx = experimental.WithMemoryAllocator(ctx, m)
-	runtime := wazero.NewRuntimeWithConfig(ctx, config)
-	p := &program{info: job.Info, keeper: k, random: newRandom(job.Info.Seed)}
-	done, err := p.run(ctx, runtime, job.Module)
-	err = errors.Join(err, runtime.Close(ctx), m.failure())
-	p.wipe()
+	if err := checkInfo(job.Info); err != nil {
+		return wire.Done{}, fmt.Errorf("reading the job: %w", err)
+	}
+	m, err := newMemory(job.Info.Memory)
 	if err != nil {
 		return wire.Done{}, err
 	}
-	done.MemoryPeak = m.peak
+	p := &program{info: job.Info, keeper: k, memory: m, random: newRandom(job.Info.Seed)}
+	ctx = experimental.WithMemoryAllocator(ctx, m)
+	runtime := wazero.NewRuntimeWithConfig(ctx, config)
+	done, err := p.run(ctx, runtime, job.Module)
+	done.MemoryPeak = int64(m.used)
+	p.wipe()
+	if err := errors.Join(err, runtime.Close(ctx), m.close()); err != nil {
+		return wire.Done{}, err
+	}
 	return done, nil
+}
+
+// checkInfo wants what the arithmetic of host functions relies on.
+func checkInfo(info wire.Info) error {
+	for n, in := range info.Inputs {
+		if in.ChunkSize < 1 || in.Size < 0 || in.Size/in.ChunkSize > math.MaxUint32 {
+			return fmt.Errorf("input %d: %d bytes in chunks of %d, want chunks that 32 bits can number", n, in.Size, in.ChunkSize)
+		}
+	}
+	if info.Output < 0 {
+		return fmt.Errorf("output: got %d bytes, want at least 0", info.Output)
+	}
+	if info.Time < 0 || info.Time > lastTime/1_000_000 {
+		return fmt.Errorf("time: got %d ms, want 0 to %d", info.Time, int64(lastTime/1_000_000))
+	}
+	return nil
 }
 
 // engine is the configuration of wazero. WebAssembly 2.0 is the newest that it
@@ -88,7 +111,7 @@ func Run(ctx context.Context, job *wire.Job, k Keeper) (wire.Done, error) {
 // killed from outside at its time limit.
 func engine(info wire.Info) (wazero.RuntimeConfig, error) {
 	if info.Memory < pageSize || info.Memory%pageSize != 0 || info.Memory > 1<<32 {
-		return nil, fmt.Errorf("reading the job: memory of %d bytes, want whole pages of %d, up to 4 GiB", info.Memory, pageSize)
+		return nil, fmt.Errorf("memory of %d bytes, want whole pages of %d, up to 4 GiB", info.Memory, pageSize)
 	}
 	var config wazero.RuntimeConfig
 	switch info.Engine {
@@ -97,7 +120,7 @@ func engine(info wire.Info) (wazero.RuntimeConfig, error) {
 	case "interpreter":
 		config = wazero.NewRuntimeConfigInterpreter()
 	default:
-		return nil, fmt.Errorf("reading the job: engine %q, want compiler or interpreter", info.Engine)
+		return nil, fmt.Errorf("engine %q, want compiler or interpreter", info.Engine)
 	}
 	return config.WithCoreFeatures(api.CoreFeaturesV2).
 		WithMemoryLimitPages(uint32(info.Memory / pageSize)).
@@ -109,6 +132,7 @@ func engine(info wire.Info) (wazero.RuntimeConfig, error) {
 type program struct {
 	info    wire.Info
 	keeper  Keeper
+	memory  *memory
 	random  *random
 	clock   virtualClock
 	inputs  inputs
@@ -120,14 +144,17 @@ type program struct {
 }
 
 func (p *program) run(ctx context.Context, runtime wazero.Runtime, module []byte) (wire.Done, error) {
-	compiled, trap := admit(ctx, runtime, module)
+	compiled, trap := admit(ctx, runtime, module, uint32(p.info.Memory/pageSize))
 	if trap != "" {
 		return wire.Done{Trap: trap}, nil
 	}
 	if err := p.link(ctx, runtime); err != nil {
 		return wire.Done{}, err
 	}
-	// No start function: what runs, runs below, where its end is understood.
+	// wazero calls no entry point: that is done below, where its end is
+	// understood. What it does run is the start function of the module itself
+	// (WebAssembly Core Specification 2.0, section 5.5.11): it ends the run as
+	// any other function does.
 	instance, err := runtime.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		return p.end(err, 0)

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/tetratelabs/wazero/sys"
 )
@@ -161,16 +162,19 @@ func (p *program) fdWrite(c *call) uint64 {
 	if list == nil {
 		return wasiFault
 	}
-	total := uint32(0)
+	total := uint64(0)
 	for ; len(list) > 0; list = list[8:] {
 		b := c.bytes(binary.LittleEndian.Uint32(list), binary.LittleEndian.Uint32(list[4:]))
 		if b == nil {
 			return wasiFault
 		}
 		p.say(uint8(fd), b)
-		total += uint32(len(b))
+		total += uint64(len(b))
 	}
-	if !c.putU32(c.u32(3), total) {
+	if total > math.MaxUint32 {
+		return wasiInval
+	}
+	if !c.putU32(c.u32(3), uint32(total)) {
 		return wasiFault
 	}
 	return wasiSuccess

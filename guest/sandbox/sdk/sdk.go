@@ -85,18 +85,23 @@ func (in Input) Info() ([]byte, error) {
 	return sized(func(p unsafe.Pointer, n uint32) int64 { return inInfo(uint32(in), p, n) })
 }
 
-// ReadAt reads from the object's plaintext: at most to the end of a chunk. It
-// returns 0 and io.EOF at the end of the object, and EACCES in a chunk that was
-// not granted.
+// ReadAt implements io.ReaderAt over the object's plaintext. It returns io.EOF
+// at the end of the object, and EACCES at a chunk that was not granted, both
+// with the bytes before that.
 func (in Input) ReadAt(b []byte, offset int64) (int, error) {
-	if len(b) == 0 {
-		return 0, nil
+	done := 0
+	for done < len(b) {
+		rest := b[done:]
+		n, err := result(inRead(uint32(in), offset+int64(done), unsafe.Pointer(unsafe.SliceData(rest)), uint32(len(rest))))
+		if err != nil {
+			return done, err
+		}
+		if n == 0 {
+			return done, io.EOF
+		}
+		done += n // at most to the end of a chunk
 	}
-	n, err := result(inRead(uint32(in), offset, unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b))))
-	if err == nil && n == 0 {
-		err = io.EOF
-	}
-	return n, err
+	return done, nil
 }
 
 // Release wipes a chunk early.

@@ -19,7 +19,6 @@ package main
 import (
 	"cmp"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,11 +100,8 @@ func (s *statistics) read(in sdk.Input) error {
 		offset, end := r[0]*g.ChunkSize, min(r[1]*g.ChunkSize, g.Size)
 		for offset < end {
 			n, err := in.ReadAt(buffer[:min(bufferSize, end-offset)], offset)
-			if err != nil && !errors.Is(err, io.EOF) {
-				return err
-			}
-			if n == 0 {
-				return io.ErrUnexpectedEOF
+			if err != nil {
+				return err // also io.EOF: the object is as long as it says
 			}
 			if err := s.count(buffer[:n]); err != nil {
 				return err
