@@ -15,6 +15,7 @@ import (
 
 	"safebox/host/agent"
 	"safebox/host/instance"
+	"safebox/host/relay"
 	"safebox/host/shard"
 	"safebox/host/vmm"
 )
@@ -94,6 +95,32 @@ func launch(t *testing.T, o launchOptions) *appliance {
 	return a
 }
 
+// endsItself waits until the machine has gone of its own accord, and gives what
+// the host agent says about it.
+func (a *appliance) endsItself(t *testing.T) string {
+	t.Helper()
+	select {
+	case err := <-a.ended:
+		a.ended <- nil
+		if err == nil {
+			t.Fatal("the machine ended without a reason")
+		}
+		return err.Error()
+	case <-time.After(endTime):
+		t.Fatalf("the machine is still there after %v", endTime)
+		return ""
+	}
+}
+
+// endTime is how long a machine may take to end after a death in it.
+const endTime = time.Minute
+
+// healthy asks the guest's API.
+func (a *appliance) healthy(t *testing.T) error {
+	t.Helper()
+	return relay.NewClient(a.url).Healthy(t.Context())
+}
+
 // end stops the machine and waits for all of it to be gone.
 func (a *appliance) end(t *testing.T) {
 	t.Helper()
@@ -146,14 +173,15 @@ func module(t *testing.T, pkg string) []byte {
 // party is somebody with a folder and our commands: a data owner and, since
 // the tests have both in one hand, the host.
 type party struct {
-	t   *testing.T
-	dir string
-	bin string
+	t    *testing.T
+	dir  string
+	bin  string
+	init string // whose release the owner expects
 }
 
-func newParty(t *testing.T) *party {
+func newParty(t *testing.T, init string) *party {
 	t.Helper()
-	return &party{t: t, dir: t.TempDir(), bin: programs(t)}
+	return &party{t: t, dir: t.TempDir(), bin: programs(t), init: init}
 }
 
 func (p *party) path(name string) string { return filepath.Join(p.dir, name) }

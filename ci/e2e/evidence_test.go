@@ -28,7 +28,7 @@ func (p *party) attest(a *appliance) {
 	p.yes("safebox", "key", "audience", "--out", "owner.key")
 	p.yes("safebox", "key", "recipient", "--out", "analyst.key")
 	p.yes("safebox", "policy", "init", "--profile", "test", "--tpm-root", "tpm-root.pem", "--out", "policy.toml")
-	p.yes("safebox", "release", "bundle", "--release", release(p.t, image.InitPackage).folder, "--out", "release.bundle")
+	p.yes("safebox", "release", "bundle", "--release", release(p.t, p.init).folder, "--out", "release.bundle")
 	p.yes("safebox-host", "--state", a.state, "enroll", a.id, "--out", "id.json")
 	p.challenge("challenge.json", "owner.key.pub")
 	p.evidence(a, "challenge.json", "evidence.json")
@@ -36,7 +36,7 @@ func (p *party) attest(a *appliance) {
 
 func (p *party) challenge(out, audience string) {
 	p.t.Helper()
-	p.yes("safebox", "challenge", "--audience", audience, "--release", filepath.Join(release(p.t, image.InitPackage).folder, "release.json"),
+	p.yes("safebox", "challenge", "--audience", audience, "--release", filepath.Join(release(p.t, p.init).folder, "release.json"),
 		"--enroll", "id.json", "--tpm-root", "tpm-root.pem", "--expires", "10m", "--out", out)
 }
 
@@ -50,7 +50,7 @@ func (p *party) evidence(a *appliance, challenge, out string) {
 func TestEvidence(t *testing.T) {
 	t.Parallel()
 	a := launch(t, launchOptions{init: image.InitPackage})
-	p := newParty(t)
+	p := newParty(t, image.InitPackage)
 	p.attest(a)
 	v, code := p.verify(nil)
 	if !v.OK || code != 0 || len(v.failed()) != 0 {
@@ -107,7 +107,7 @@ func (p *party) makeCheats(a *appliance) {
 	p.challenge("foreign.json", "stranger.key.pub")
 	p.evidence(a, "foreign.json", "foreign-evidence.json")
 	p.yes("safebox", "challenge", "--audience", "owner.key.pub", "--release",
-		filepath.Join(release(p.t, image.InitPackage).folder, "release.json"), "--out", "plain.json")
+		filepath.Join(release(p.t, p.init).folder, "release.json"), "--out", "plain.json")
 	p.evidence(a, "plain.json", "plain-evidence.json")
 
 	second, err := challenge.Decode(p.read("second.json"))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -45,10 +46,12 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	shared = suite{dir: dir, once: map[string]func() (*built, error){
-		image.InitPackage: sync.OnceValues(func() (*built, error) { return buildRelease(dir, "production", image.InitPackage) }),
-		testInit:          sync.OnceValues(func() (*built, error) { return buildRelease(dir, "reporting", testInit) }),
-	}}
+	shared = suite{dir: dir, once: map[string]func() (*built, error){}}
+	for _, init := range []string{image.InitPackage, testInit, killKeeper, killInit, killWorker, oomWorker} {
+		shared.once[init] = sync.OnceValues(func() (*built, error) {
+			return buildRelease(dir, strings.ReplaceAll(strings.TrimPrefix(init, "./"), "/", "-"), init)
+		})
+	}
 	code := m.Run()
 	if err := os.RemoveAll(dir); err != nil {
 		panic(err)
