@@ -15,7 +15,7 @@ const (
 
 // TestDeathOfKeeperAndInit: without one of them nothing of the machine is left.
 func TestDeathOfKeeperAndInit(t *testing.T) {
-	for init, want := range map[string]string{killKeeper: "keeper-exited", killInit: "powered off"} {
+	for init, want := range map[string]string{killKeeper: "keeper-exited", killInit: "powered off after"} {
 		t.Run(init[strings.LastIndexByte(init, '/')+1:], func(t *testing.T) {
 			t.Parallel()
 			a := launch(t, launchOptions{init: init})
