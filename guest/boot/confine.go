@@ -1,10 +1,8 @@
 package boot
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"syscall"
 
 	"safebox/guest/confine"
 
@@ -16,22 +14,13 @@ import (
 // keeps its own capabilities, which it needs to power off. It also prepares
 // what bounds the processes to come (package spawn); each of them confines
 // itself further (package confine).
-//
-// The calls change one thread each; AllThreadsSyscall makes them in all
-// threads of the process, those that start later included.
 func (b *machine) confine() (string, error) {
-	if err := prctlAll(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
-		return "", fmt.Errorf("setting no_new_privs: %w", err)
+	if err := confine.ForbidNewPrivileges(); err != nil {
+		return "", err
 	}
-	n := uintptr(0)
-	for ; ; n++ {
-		err := prctlAll(unix.PR_CAPBSET_DROP, n)
-		if errors.Is(err, unix.EINVAL) && n > unix.CAP_SETPCAP {
-			break // past the last capability that this kernel knows
-		}
-		if err != nil {
-			return "", fmt.Errorf("dropping capability %d: %w", n, err)
-		}
+	n, err := confine.EmptyBoundingSet()
+	if err != nil {
+		return "", err
 	}
 	// Files that PID 1 has open by now are not handed on by accident.
 	if err := unix.CloseRange(firstFile, ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
@@ -47,11 +36,3 @@ func (b *machine) confine() (string, error) {
 }
 
 const firstFile = 3 // after the standard streams
-
-func prctlAll(option int, argument uintptr) error {
-	_, _, errno := syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, uintptr(option), argument, 0, 0, 0, 0)
-	if errno != 0 {
-		return errno
-	}
-	return nil
-}

@@ -15,8 +15,6 @@ import (
 	"syscall"
 
 	"safebox/guest/confine"
-
-	"golang.org/x/sys/unix"
 )
 
 // Variables of the environment that say what to do.
@@ -68,16 +66,12 @@ func say(format string, args ...any) int {
 // giveUp does to this process what PID 1 does to those that it starts.
 func giveUp(role confine.Role, keep []string) error {
 	if !slices.Contains(keep, "no_new_privs") {
-		if err := allThreads(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+		if err := confine.ForbidNewPrivileges(); err != nil {
 			return err
 		}
 	}
-	for n := uintptr(0); !slices.Contains(keep, "bounding"); n++ {
-		err := allThreads(unix.PR_CAPBSET_DROP, n)
-		if errors.Is(err, unix.EINVAL) && n > unix.CAP_SETPCAP {
-			break
-		}
-		if err != nil {
+	if !slices.Contains(keep, "bounding") {
+		if _, err := confine.EmptyBoundingSet(); err != nil {
 			return err
 		}
 	}
@@ -93,14 +87,6 @@ func giveUp(role confine.Role, keep []string) error {
 		return nil
 	}
 	return errors.Join(syscall.Setgroups(groups), syscall.Setresgid(uid, uid, uid), syscall.Setresuid(uid, uid, uid))
-}
-
-func allThreads(option int, argument uintptr) error {
-	_, _, errno := syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, uintptr(option), argument, 0, 0, 0, 0)
-	if errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // threads are goroutines on threads of their own.

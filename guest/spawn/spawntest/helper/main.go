@@ -45,7 +45,11 @@ func beInit() error {
 	if err := unix.CloseRange(3, ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return err
 	}
-	if err := dropAll(); err != nil {
+	// What the boot's step "confine" takes away.
+	if err := confine.ForbidNewPrivileges(); err != nil {
+		return err
+	}
+	if _, err := confine.EmptyBoundingSet(); err != nil {
 		return err
 	}
 	r := spawn.NewReaper()
@@ -61,22 +65,6 @@ func beInit() error {
 		return err
 	}
 	return s.Serve()
-}
-
-// dropAll takes away what the boot's step "confine" takes away.
-func dropAll() error {
-	if _, _, errno := syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
-		return errno
-	}
-	for n := uintptr(0); ; n++ {
-		_, _, errno := syscall.AllThreadsSyscall6(syscall.SYS_PRCTL, unix.PR_CAPBSET_DROP, n, 0, 0, 0, 0)
-		if errno == unix.EINVAL && n > unix.CAP_SETPCAP {
-			return nil
-		}
-		if errno != 0 {
-			return errno
-		}
-	}
 }
 
 // startParents starts processes that nobody registers, each of which leaves an
