@@ -37,67 +37,54 @@ const (
 // wasmHeader is the magic number and version (section 5.5.16).
 const wasmHeader = "\x00asm\x01\x00\x00\x00"
 
-// prepare looks at what a module would allocate before wazero does, and gives
-// the module that is compiled, or a trap's name:
-//
-//   - custom sections are left out: nothing in them is run;
-//   - a table that could grow without end gets maxTable as its maximum.
-//
-// Neither can make a valid module of an invalid one (specs/runtime.md F5): they
-// add no index and no type, and a maximum is only ever put above the minimum.
-func prepare(module []byte, pages uint32) ([]byte, string) {
+// inspect looks at what a module would have wazero allocate before it was
+// validated. It gives a trap's name if that is too much, or if the module is
+// malformed as far as this sees; wazero validates all of it, as it came
+// (specs/runtime.md F5).
+func inspect(module []byte, pages uint32) (trap string) {
 	body, ok := bytes.CutPrefix(module, []byte(wasmHeader))
 	if !ok || len(module) > maxModule {
-		return nil, TrapInvalid
+		return TrapInvalid
 	}
-	out := append(make([]byte, 0, len(module)), wasmHeader...)
 	r := &reader{rest: body}
-	for len(r.rest) > 0 {
-		id, content := r.byte(), r.take(r.u32())
-		if r.bad {
-			return nil, TrapInvalid
+	for len(r.rest) > 0 && trap == "" {
+		id, content := r.byte(), &reader{rest: r.take(r.u32())}
+		trap = content.section(id, pages)
+		if trap == "" && (r.bad || content.bad || len(content.rest) != 0) {
+			trap = TrapInvalid
 		}
-		if id == sectionCustom {
-			continue
-		}
-		content, trap := inspect(id, content, pages)
-		if trap != "" {
-			return nil, trap
-		}
-		out = binary.AppendUvarint(append(out, id), uint64(len(content)))
-		out = append(out, content...)
 	}
-	return out, ""
+	return trap
 }
 
-// inspect checks one section, and gives what is compiled in its place.
-func inspect(id byte, content []byte, pages uint32) ([]byte, string) {
-	r, trap := &reader{rest: content}, ""
+func (r *reader) section(id byte, pages uint32) string {
 	switch id {
+	case sectionCustom:
+		r.custom()
 	case sectionType:
-		trap = r.types()
+		return r.types()
 	case sectionImport:
-		trap = r.imports()
+		return r.imports()
 	case sectionFunction:
-		trap = r.functions()
+		return r.functions()
 	case sectionTable:
-		content, trap = r.tables()
+		return r.tables()
 	case sectionMemory:
-		trap = r.memories(pages)
+		return r.memories(pages)
 	case sectionCode:
-		trap = r.code()
+		return r.code()
 	case sectionElement:
 		r.elements()
-	case sectionGlobal, sectionExport, sectionData:
-		r.count()
-		r.rest = nil // wazero reads the elements one by one
+	case sectionGlobal:
+		r.globals()
+	case sectionExport:
+		r.exports()
+	case sectionData:
+		r.data()
 	default:
-		r.rest = nil // start and data count are one number; others are invalid
+		r.u32() // start and data count; others are invalid
 	}
-	if trap == "" && (r.bad || len(r.rest) != 0) {
-		trap = TrapInvalid
-	}
-	return content, trap
+	return ""
 }
 
 // reader takes a part of a module apart. What is cut off or malformed makes it
@@ -157,6 +144,39 @@ func (r *reader) valueType() {
 	}
 }
 
+// custom reads a custom section: a name and anything. wazero decodes the section
+// "name": subsections of a number and a size, of which 1 lists functions and 2
+// the locals of functions (WebAssembly Core Specification 2.0, section 7.4.1).
+func (r *reader) custom() {
+	name := string(r.take(r.u32()))
+	for name == "name" && len(r.rest) > 0 {
+		id, content := r.byte(), &reader{rest: r.take(r.u32())}
+		switch id {
+		case 0:
+			content.take(content.u32())
+		case 1:
+			content.names()
+		case 2:
+			for range content.count() {
+				content.u32()
+				content.names()
+			}
+		default:
+			continue
+		}
+		// wazero does not look at the size of these: it has to be right.
+		r.bad = r.bad || content.bad || len(content.rest) != 0
+	}
+	r.rest = nil
+}
+
+func (r *reader) names() {
+	for range r.count() {
+		r.u32()
+		r.take(r.u32())
+	}
+}
+
 // types reads functype: 0x60, parameters, results (section 5.3.6).
 func (r *reader) types() string {
 	for range r.count() {
@@ -200,39 +220,39 @@ func (r *reader) functions() string {
 	return ""
 }
 
-// limits reads the minimum, and the maximum if bit 0 of the flags says that
-// there is one (section 5.3.7).
-func (r *reader) limits() (least uint32, most uint32, flags byte) {
-	flags = r.byte()
-	least, most = r.u32(), math.MaxUint32
-	if flags&1 != 0 {
+// limits reads the minimum, and the maximum if there is one (section 5.3.7).
+// Flags beyond 1 are of other features: shared, 64 bits.
+func (r *reader) limits() (least, most uint32, limited bool) {
+	flags := r.byte()
+	if flags > 1 {
+		r.fail()
+	}
+	least = r.u32()
+	if flags == 1 {
 		most = r.u32()
 	}
-	return least, most, flags
+	return least, most, flags == 1
 }
 
 // tables reads tabletype: reference type, limits (section 5.3.9).
-func (r *reader) tables() ([]byte, string) {
+// tables reads tabletype: reference type, limits (section 5.3.9). A table may
+// have no maximum, as those of Go programs: then the memory of the process
+// limits it, and ends the run.
+func (r *reader) tables() string {
 	n := r.count()
 	if n > maxTables {
-		return nil, TrapLimit
+		return TrapLimit
 	}
-	out := binary.AppendUvarint(nil, uint64(n))
 	for range n {
-		kind := r.byte()
-		least, most, flags := r.limits()
-		switch {
-		case kind != 0x70 && kind != 0x6f || flags > 1 || most < least:
+		if kind := r.byte(); kind != 0x70 && kind != 0x6f {
 			r.fail()
-			return nil, ""
-		case least > maxTable:
-			return nil, TrapLimit
 		}
-		out = append(out, kind, 1)
-		out = binary.AppendUvarint(out, uint64(least))
-		out = binary.AppendUvarint(out, uint64(min(most, maxTable)))
+		least, most, limited := r.limits()
+		if least > maxTable || limited && most > maxTable {
+			return TrapLimit
+		}
 	}
-	return out, ""
+	return ""
 }
 
 func (r *reader) memories(pages uint32) string {
@@ -242,6 +262,42 @@ func (r *reader) memories(pages uint32) string {
 		}
 	}
 	return ""
+}
+
+// globals reads globaltype and a first value (section 5.5.9).
+func (r *reader) globals() {
+	for range r.count() {
+		r.valueType()
+		r.byte()
+		r.expression()
+	}
+}
+
+// exports reads a name, a kind and an index (section 5.5.10).
+func (r *reader) exports() {
+	for range r.count() {
+		r.take(r.u32())
+		r.byte()
+		r.u32()
+	}
+}
+
+// data reads segments (section 5.5.14): 0, active; 1, passive; 2, active with
+// the number of a memory.
+func (r *reader) data() {
+	for range r.count() {
+		kind := r.u32()
+		if kind > 2 {
+			r.fail()
+		}
+		if kind == 2 {
+			r.u32()
+		}
+		if kind != 1 {
+			r.expression()
+		}
+		r.take(r.u32())
+	}
 }
 
 // code reads bodies: size, then locals in groups of a number and a type, then
@@ -314,7 +370,14 @@ func (r *reader) expression() {
 			r.u32()
 		case 0xd0: // ref.null
 			r.byte()
-		default: // floats and vectors are no offsets and no references
+		case 0x43: // f32.const
+			r.take(4)
+		case 0x44: // f64.const
+			r.take(8)
+		case 0xfd: // v128.const
+			r.u32()
+			r.take(16)
+		default:
 			r.fail()
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 
 	"safebox/guest/wire"
 	"safebox/verifier/guestapi"
@@ -79,11 +80,11 @@ func Run(ctx context.Context, job *wire.Job, k Keeper) (wire.Done, error) {
 	}
 	p := &program{info: job.Info, keeper: k, memory: m, random: newRandom(job.Info.Seed)}
 	ctx = experimental.WithMemoryAllocator(ctx, m)
-	runtime := wazero.NewRuntimeWithConfig(ctx, config)
-	done, err := p.run(ctx, runtime, job.Module)
+	r := wazero.NewRuntimeWithConfig(ctx, config)
+	done, err := p.run(ctx, r, job.Module)
 	done.MemoryPeak = int64(m.used)
 	p.wipe()
-	if err := errors.Join(err, runtime.Close(ctx), m.close()); err != nil {
+	if err := errors.Join(err, r.Close(ctx), m.close()); err != nil {
 		return wire.Done{}, err
 	}
 	return done, nil
@@ -143,45 +144,45 @@ type program struct {
 	trap    string // that a host function raised
 }
 
-func (p *program) run(ctx context.Context, runtime wazero.Runtime, module []byte) (wire.Done, error) {
-	compiled, trap := admit(ctx, runtime, module, uint32(p.info.Memory/pageSize))
+func (p *program) run(ctx context.Context, engine wazero.Runtime, module []byte) (wire.Done, error) {
+	m, trap := admit(ctx, engine, module, uint32(p.info.Memory/pageSize))
 	if trap != "" {
 		return wire.Done{Trap: trap}, nil
 	}
-	if err := p.link(ctx, runtime); err != nil {
+	if err := p.link(ctx, engine); err != nil {
 		return wire.Done{}, err
 	}
 	// wazero calls no entry point: that is done below, where its end is
 	// understood. What it does run is the start function of the module itself
 	// (WebAssembly Core Specification 2.0, section 5.5.11): it ends the run as
 	// any other function does.
-	instance, err := runtime.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	instance, err := engine.InstantiateModule(ctx, m.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		return p.end(err, 0)
 	}
-	return p.call(ctx, instance)
-}
-
-// call enters the program: sb_handle, whose result is the exit code, or
-// _start of a WASI command.
-func (p *program) call(ctx context.Context, instance api.Module) (wire.Done, error) {
-	if f := instance.ExportedFunction(entryHandle); f != nil {
-		results, err := f.Call(ctx)
-		if err != nil {
+	var results []uint64
+	for _, name := range m.calls {
+		if results, err = instance.ExportedFunction(name).Call(ctx); err != nil {
 			return p.end(err, 0)
 		}
-		return p.end(nil, int64(api.DecodeI32(results[0])))
 	}
-	_, err := instance.ExportedFunction(entryStart).Call(ctx)
-	return p.end(err, 0)
+	if len(results) == 0 {
+		return p.end(nil, 0)
+	}
+	return p.end(nil, int64(api.DecodeI32(results[0])))
 }
 
-// end turns the way in which a call came back into the run's outcome.
+// end turns the way in which a call came back into the run's outcome. Exit is
+// what sb_handle returned, signed; what a program leaves with is unsigned, as
+// WASI has it.
 func (p *program) end(err error, exit int64) (wire.Done, error) {
 	var left *sys.ExitError
+	var fault runtime.Error
 	switch {
 	case p.failed != nil:
 		return wire.Done{}, p.failed
+	case errors.As(err, &fault):
+		return wire.Done{}, fmt.Errorf("fault of a host function: %w", fault)
 	case p.trap == TrapAbort && errors.As(err, &left):
 		return wire.Done{Exit: int64(left.ExitCode()), Trap: TrapAbort}, nil
 	case p.trap != "":

@@ -98,6 +98,9 @@ func (p *program) clockRes(c *call) uint64 {
 	return wasiSuccess
 }
 
+// clockTime: the real time is the job's, moved on by what the virtual clock has
+// counted since the start; the other clocks count from 0 (specs/runtime.md A6:
+// constant for an event, and the same in each run).
 func (p *program) clockTime(c *call) uint64 {
 	id := c.u32(0)
 	if id > clockThread {

@@ -7,8 +7,8 @@
 //
 //	bytes     of the granted ranges
 //	lines     newline characters
-//	words     runs of bytes other than ASCII white space, as wc -w in the C
-//	          locale counts them; a word ends where a range ends
+//	words     runs of bytes other than ASCII white space; a word ends where a
+//	          range ends. For ASCII text that is wc -w.
 //	distinct  different words
 //	longest   bytes of the longest line, without its newline
 //	utf8      whether each range is valid UTF-8 by itself
