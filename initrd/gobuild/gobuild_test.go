@@ -131,15 +131,15 @@ func TestBuildErrors(t *testing.T) {
 		want string
 		hint bool
 	}{
-		"other version":   {Options{good, ".", "1.26.999", true, ""}, "building .: go version: got " + version() + " (", true},
-		"no version":      {Options{good, ".", "", true, ""}, `building .: go version: got "", want the form 1.26.8`, false},
-		"no folder":       {Options{"", ".", version(), true, ""}, "building .: no source folder given", false},
-		"flag":            {Options{good, "-toolexec=x", version(), true, ""}, `building -toolexec=x: package: got "-toolexec=x"`, false},
-		"pattern":         {Options{good, "./...", version(), true, ""}, `building ./...: package: got "./..."`, false},
-		"no such package": {Options{good, "./nosuch", version(), true, ""}, "building ./nosuch: go build: exit status 1: ", true},
-		"compile error":   {Options{broken, ".", version(), true, ""}, "bad.go:3:13: cannot use \"a\"", true},
-		"offline":         {Options{needy, ".", version(), true, ""}, "building .: go build: exit status 1: ", true},
-		"library":         {Options{library, ".", version(), true, ""}, "building .: checking the result: ELF: ", false},
+		"other version":   {Options{good, ".", "1.26.999", true, "", false}, "building .: go version: got " + version() + " (", true},
+		"no version":      {Options{good, ".", "", true, "", false}, `building .: go version: got "", want the form 1.26.8`, false},
+		"no folder":       {Options{"", ".", version(), true, "", false}, "building .: no source folder given", false},
+		"flag":            {Options{good, "-toolexec=x", version(), true, "", false}, `building -toolexec=x: package: got "-toolexec=x"`, false},
+		"pattern":         {Options{good, "./...", version(), true, "", false}, `building ./...: package: got "./..."`, false},
+		"no such package": {Options{good, "./nosuch", version(), true, "", false}, "building ./nosuch: go build: exit status 1: ", true},
+		"compile error":   {Options{broken, ".", version(), true, "", false}, "bad.go:3:13: cannot use \"a\"", true},
+		"offline":         {Options{needy, ".", version(), true, "", false}, "building .: go build: exit status 1: ", true},
+		"library":         {Options{library, ".", version(), true, "", false}, "building .: checking the result: ELF: ", false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
