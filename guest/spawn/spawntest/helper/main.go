@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -98,7 +99,8 @@ func beWorker() error {
 			}
 			os.Exit(n)
 		case "spin":
-			for { //nolint:revive // what the wall limit is for
+			for { // what the wall limit is for
+				runtime.Gosched()
 			}
 		case "socket":
 			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
