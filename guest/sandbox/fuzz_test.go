@@ -2,9 +2,7 @@ package sandbox
 
 import (
 	"context"
-	"os"
 	"testing"
-	"time"
 
 	"safebox/guest/wire"
 
@@ -34,9 +32,8 @@ func seeds() [][]byte {
 
 func make128AndDrop() []byte { return append(make128(), opDrop) }
 
-// FuzzAdmit: whatever the bytes, admission ends, without a panic, and what it
-// allows can be compiled by wazero alone: we are stricter, never the other way
-// round.
+// FuzzAdmit: whatever the bytes, admission ends, without a panic and without
+// memory that a few bytes announce, and what it admits has its entry points.
 func FuzzAdmit(f *testing.F) {
 	for _, s := range seeds() {
 		f.Add(s)
@@ -63,9 +60,9 @@ func FuzzAdmit(f *testing.F) {
 	})
 }
 
-// FuzzRun runs what is admitted and has no loop: the worker process is killed
-// at its limit of time, which a fuzz target can't be. So bodies come from a
-// closed set, and the rest of the module and the arguments are the fuzzer's.
+// FuzzRun calls each host function from WASM, twice, with any arguments over any
+// memory. Bodies are not the fuzzer's: a worker that loops is killed from
+// outside, which a fuzz target can't be.
 func FuzzRun(f *testing.F) {
 	for n := range 45 {
 		f.Add(byte(n), uint64(0), uint64(1), uint64(2), uint64(3), []byte("\x01\x02\x03\x04 memory"))
@@ -104,51 +101,4 @@ func letters(list []api.ValueType) (s string) {
 		s += map[api.ValueType]string{api.ValueTypeI32: "i", api.ValueTypeI64: "l"}[v]
 	}
 	return s
-}
-
-// BenchmarkTextstat is compiling and running the example over 1 MiB of text.
-func BenchmarkTextstat(b *testing.B) {
-	m := module(b, textstat)
-	words, err := os.ReadFile("testdata/text")
-	if err != nil {
-		b.Fatal(err)
-	}
-	text := ""
-	for len(text) < 1<<20 {
-		text += string(words)
-	}
-	for _, engine := range engines() {
-		b.Run(engine, func(b *testing.B) {
-			for b.Loop() {
-				j := job{module: m, params: `{"top":10}`, text: text[:1<<20], chunk: 1 << 20, ranges: [][2]uint32{{0, 1}}, memory: 256 << 20}
-				done, _, err := j.on(b, engine)
-				if err != nil || done.Exit != 0 {
-					b.Fatalf("%+v, %v", done, err)
-				}
-				b.ReportMetric(float64(done.MemoryPeak), "peak-bytes")
-			}
-			b.ReportMetric(float64(len(m)), "module-bytes")
-		})
-		b.Run(engine+"-compile", func(b *testing.B) {
-			config, err := engineFor(engine)
-			if err != nil {
-				b.Fatal(err)
-			}
-			for b.Loop() {
-				began := time.Now()
-				r := wazero.NewRuntimeWithConfig(b.Context(), config)
-				if _, trap := admit(b.Context(), r, m, 4096); trap != "" {
-					b.Fatal(trap)
-				}
-				b.ReportMetric(time.Since(began).Seconds(), "s/module")
-				if err := r.Close(b.Context()); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-func engineFor(name string) (wazero.RuntimeConfig, error) {
-	return engine(wire.Info{Engine: name, Memory: 256 << 20})
 }
