@@ -73,15 +73,22 @@ func subjectAltName() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{2, 5,
 // to exactly the given root, at the given time:
 //
 //  1. the certificate and the issuers parse, all bytes used;
-//  2. it is no authority and its extended key usage is tcg-kp-EKCertificate;
+//  2. it is no authority, its extended key usage is tcg-kp-EKCertificate, and
+//     its key usage is that of a key which secrets are encrypted to (EK
+//     Credential Profile, section 3.2, "Key Usage");
 //  3. a chain by the issuers ends in the root, every certificate in it valid at
 //     the time;
 //  4. its public key is the endorsement key.
+//
+// No time is an error: crypto/x509 would take the clock's instead.
 //
 // The subject alternative name of such a certificate is critical and holds a
 // directory name with the TPM's model, which crypto/x509 does not read: that
 // one extension is passed over by its number, no other is.
 func CheckEKCertificate(ek *Public, leaf []byte, issuers [][]byte, root *x509.Certificate, at time.Time) error {
+	if at.IsZero() {
+		return errors.New("checking EK certificate: no time to check its validity at")
+	}
 	cert, err := x509.ParseCertificate(leaf)
 	if err != nil {
 		return fmt.Errorf("checking EK certificate: %w", err)
@@ -98,6 +105,9 @@ func CheckEKCertificate(ek *Public, leaf []byte, issuers [][]byte, root *x509.Ce
 		return fmt.Errorf("checking EK certificate: authority %t, extended key usage %v, want no authority and %v",
 			cert.IsCA, cert.UnknownExtKeyUsage, ekUsage())
 	}
+	if want := keyUsage(ek); cert.KeyUsage&want == 0 {
+		return fmt.Errorf("checking EK certificate: key usage: got bits %#x, want %#x among them", int(cert.KeyUsage), int(want))
+	}
 	cert.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(cert.UnhandledCriticalExtensions), subjectAltName().Equal)
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
@@ -111,6 +121,15 @@ func CheckEKCertificate(ek *Public, leaf []byte, issuers [][]byte, root *x509.Ce
 		return errors.New("checking EK certificate: its public key is not the endorsement key")
 	}
 	return nil
+}
+
+// keyUsage is what a secret reaches the key by: encrypted with RSA, agreed on
+// with ECC.
+func keyUsage(ek *Public) x509.KeyUsage {
+	if ek.Type == AlgRSA {
+		return x509.KeyUsageKeyEncipherment
+	}
+	return x509.KeyUsageKeyAgreement
 }
 
 func sameKey(ek *Public, cert *x509.Certificate) bool {

@@ -140,6 +140,7 @@ func ekTemplate(t testing.TB) *x509.Certificate {
 	}
 	return &x509.Certificate{
 		SerialNumber: big.NewInt(2), BasicConstraintsValid: true, NotBefore: time.Unix(2000, 0), NotAfter: time.Unix(8000, 0),
+		KeyUsage:           x509.KeyUsageKeyAgreement,
 		UnknownExtKeyUsage: []asn1.ObjectIdentifier{{2, 23, 133, 8, 1}},
 		ExtraExtensions:    []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Critical: true, Value: san}},
 	}
@@ -162,6 +163,9 @@ func TestEKCertificateRefuses(t *testing.T) {
 	twin := newAuthority(t, "root", nil, nil) // the same name, another key
 	issuer := newAuthority(t, "issuer", root, nil)
 	noAuthority := newAuthority(t, "issuer", root, func(c *x509.Certificate) { c.IsCA = false })
+	noSigner := newAuthority(t, "issuer", root, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign })
+	shallow := newAuthority(t, "root", nil, func(c *x509.Certificate) { c.MaxPathLenZero = true }) // issues leaves only
+	deep := newAuthority(t, "issuer", shallow, nil)
 	for name, c := range map[string]struct {
 		change func(*x509.Certificate)
 		key    any
@@ -180,6 +184,11 @@ func TestEKCertificateRefuses(t *testing.T) {
 		"no authority":      {nil, key, noAuthority, root, 5000, "chain to"},
 		"of another key":    {nil, &other.PublicKey, issuer, root, 5000, "is not the endorsement key"},
 		"an authority":      {func(c *x509.Certificate) { c.IsCA = true }, key, issuer, root, 5000, "authority true"},
+		"key that signs":    {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, key, issuer, root, 5000, "key usage: got bits 0x1"},
+		"RSA's key usage":   {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }, key, issuer, root, 5000, "key usage: got bits 0x4"},
+		"no usage at all":   {func(c *x509.Certificate) { c.KeyUsage = 0 }, key, issuer, root, 5000, "key usage: got bits 0x0"},
+		"issuer no signer":  {nil, key, noSigner, root, 5000, "chain to"},
+		"path too long":     {nil, key, deep, shallow, 5000, "chain to"},
 		"no key usage":      {func(c *x509.Certificate) { c.UnknownExtKeyUsage = nil }, key, issuer, root, 5000, "extended key usage"},
 		"AK's key usage":    {func(c *x509.Certificate) { c.UnknownExtKeyUsage[0] = asn1.ObjectIdentifier{2, 23, 133, 8, 3} }, key, issuer, root, 5000, "extended key usage"},
 		"unknown extension": {func(c *x509.Certificate) { c.ExtraExtensions[0].Id = asn1.ObjectIdentifier{2, 5, 29, 99} }, key, issuer, root, 5000, "unhandled critical extension"},
@@ -195,6 +204,9 @@ func TestEKCertificateRefuses(t *testing.T) {
 		}
 	}
 	direct := root.sign(t, ekTemplate(t), key)
+	if err := CheckEKCertificate(ek, direct.Raw, nil, root.cert, time.Time{}); err == nil || !strings.Contains(err.Error(), "no time") {
+		t.Errorf("no time: got %v", err)
+	}
 	if err := CheckEKCertificate(ek, direct.Raw, nil, root.cert, time.Unix(5000, 0)); err != nil {
 		t.Errorf("issued by the root itself: %v", err)
 	}
