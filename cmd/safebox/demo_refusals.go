@@ -21,6 +21,7 @@ import (
 type cheat struct {
 	does  string
 	names string // check or refusal that must be named
+	why   string // in plain words
 	try   func() ([]string, error)
 }
 
@@ -43,7 +44,7 @@ func (d *demo) refuseCheats() error {
 			return fmt.Errorf("the host %s: exit code %d, want 1 with %s: %s", c.does, code, c.names, strings.TrimSpace(out+errs))
 		}
 		d.w.indented(namedLine(out+errs, c.names))
-		d.found("refused    the host %s: %s", c.does, c.names)
+		d.found("refused    the host %s: %s, %s", c.does, c.names, c.why)
 	}
 	return d.endMachine()
 }
@@ -77,22 +78,22 @@ func (d *demo) secondStory() error {
 // evidenceCheats are those that the owner's verifier must see.
 func (d *demo) evidenceCheats() []cheat {
 	return []cheat{
-		{"answers a new challenge with old evidence", "FR-1", func() ([]string, error) {
+		{"answers a new challenge with old evidence", "FR-1", "evidence is good for one nonce", func() ([]string, error) {
 			return d.verifyArgs("--challenge", file("cheat/challenge.json")), nil
 		}},
-		{"writes the new nonce into the old evidence", "TPM-Q1", func() ([]string, error) {
+		{"writes the new nonce into the old evidence", "TPM-Q1", "the TPM signed another transcript", func() ([]string, error) {
 			return d.verifyArgs("--challenge", file("cheat/challenge.json"), "--evidence", file("cheat/nonce.json")),
 				d.change("evidence.json", "cheat/nonce.json", d.otherNonce)
 		}},
-		{"drops an event from the boot log", "TPM-E1", func() ([]string, error) {
+		{"drops an event from the boot log", "TPM-E1", "the log no longer adds up to the registers that the TPM signed", func() ([]string, error) {
 			return d.verifyArgs("--evidence", file("cheat/log.json")), d.change("evidence.json", "cheat/log.json", func(b []byte) ([]byte, error) {
 				return hostile.Evidence(b, hostile.EventLog(hostile.DropEvent(5)))
 			})
 		}},
-		{"publishes a release.json of its own", "REL-2", func() ([]string, error) {
+		{"publishes a release.json of its own", "REL-2", "the owner asked for another release", func() ([]string, error) {
 			return d.verifyArgs("--bundle", file("cheat/release.bundle")), d.change("release.bundle", "cheat/release.bundle", hostile.Release)
 		}},
-		{"hopes that a strict owner trusts its software TPM", "TPM-K5", func() ([]string, error) {
+		{"hopes that a strict owner trusts its software TPM", "TPM-K5", "a program of the host signs whatever the host likes", func() ([]string, error) {
 			_, err := d.yes("policy", "init", "--profile", "strict", "--out", file("strict.toml"))
 			return d.verifyArgs("--policy", file("strict.toml")), err
 		}},
@@ -119,22 +120,22 @@ func (d *demo) jobCheats() []cheat {
 	second := []string{"--grant", file("cheat/grant.json"), "--evidence", file("cheat/evidence.json"), "--out", file("cheat/result")}
 	asHost := append(slices.Clone(second), "--recipient-key", file("cheat/host.key"))
 	return []cheat{
-		{"runs another module under the grant", "job-module", func() ([]string, error) {
+		{"runs another module under the grant", "job-module", "the grant names the SHA-256 of one module", func() ([]string, error) {
 			return d.runArgs(append(second, "--module", file("cheat/other.wasm"))...), d.change("textstat.wasm", "cheat/other.wasm", func(b []byte) ([]byte, error) {
 				return append(b, 0, 1, 0), nil // an empty custom section: it does the same and is not the same
 			})
 		}},
-		{"changes the parameters", "job-params", func() ([]string, error) {
+		{"changes the parameters", "job-params", "the grant names the SHA-256 of the parameters", func() ([]string, error) {
 			return d.runArgs(append(second, "--params", file("cheat/params.json"))...), d.change("params.json", "cheat/params.json", func([]byte) ([]byte, error) {
 				return []byte(`{"top":5000}`), nil
 			})
 		}},
-		{"makes itself the recipient", "grant-signature", func() ([]string, error) {
+		{"makes itself the recipient", "grant-signature", "the owner's signature is over other recipients", func() ([]string, error) {
 			return d.runArgs(append(asHost, "--grant", file("cheat/recipient.json"))...), d.change("cheat/grant.json", "cheat/recipient.json", func(b []byte) ([]byte, error) {
 				return d.hostsGrant(b, nil)
 			})
 		}},
-		{"signs the grant itself", "grant-audience", func() ([]string, error) {
+		{"signs the grant itself", "grant-audience", "the guest takes grants from the owner who challenged it, and nobody else", func() ([]string, error) {
 			key, err := keyfile.NewAudience(rand.Reader)
 			if err != nil {
 				return nil, err
@@ -143,7 +144,7 @@ func (d *demo) jobCheats() []cheat {
 				return d.hostsGrant(b, key)
 			})
 		}},
-		{"uses the first grant a second time", "grant-serial", func() ([]string, error) {
+		{"uses the first grant a second time", "grant-serial", "a grant works once, and its key is wiped", func() ([]string, error) {
 			return d.runArgs("--out", file("cheat/result")), nil
 		}},
 	}
