@@ -176,23 +176,30 @@ func (p *program) run(ctx context.Context, engine wazero.Runtime, module []byte)
 // what sb_handle returned, signed; what a program leaves with is unsigned, as
 // WASI has it.
 func (p *program) end(err error, exit int64) (wire.Done, error) {
-	var left *sys.ExitError
 	var fault runtime.Error
-	switch {
-	case p.failed != nil:
+	if p.failed != nil {
 		return wire.Done{}, p.failed
-	case errors.As(err, &fault):
-		return wire.Done{}, fmt.Errorf("fault of a host function: %w", fault)
-	case p.trap == TrapAbort && errors.As(err, &left):
-		return wire.Done{Exit: int64(left.ExitCode()), Trap: TrapAbort}, nil
-	case p.trap != "":
-		return wire.Done{Trap: p.trap}, nil
-	case errors.As(err, &left):
-		return wire.Done{Exit: int64(left.ExitCode())}, nil
-	case err != nil:
-		return wire.Done{Trap: TrapCrash}, nil
 	}
-	return wire.Done{Exit: exit}, nil
+	if errors.As(err, &fault) {
+		return wire.Done{}, fmt.Errorf("fault of a host function: %w", fault)
+	}
+	return p.outcome(err, exit), nil
+}
+
+func (p *program) outcome(err error, exit int64) wire.Done {
+	var left *sys.ExitError
+	exited := errors.As(err, &left)
+	switch {
+	case p.trap == TrapAbort && exited:
+		return wire.Done{Exit: int64(left.ExitCode()), Trap: TrapAbort}
+	case p.trap != "":
+		return wire.Done{Trap: p.trap}
+	case exited:
+		return wire.Done{Exit: int64(left.ExitCode())}
+	case err != nil:
+		return wire.Done{Trap: TrapCrash}
+	}
+	return wire.Done{Exit: exit}
 }
 
 // wipe clears the plaintext that the worker held outside the program's memory.
