@@ -60,6 +60,7 @@ func TestAccepted(t *testing.T) {
 	for name, c := range map[string]change{
 		"at the last second":       at(func(_ *challenge.Secret, c *challenge.Challenge) time.Time { return time.Unix(c.Expires, 0) }),
 		"at the first second":      at(func(s *challenge.Secret, _ *challenge.Challenge) time.Time { return time.Unix(s.Issued, 0) }),
+		"shortest life":            withChallenge(func(c *challenge.Challenge, s *challenge.Secret) { s.Issued, c.Expires = s.Issued+30, s.Issued+31 }),
 		"longest life":             withPolicy("max_life = 3600", "max_life = 600"),
 		"any life":                 withPolicy("max_life = 3600", `max_life = "any"`),
 		"past review":              chain(withPolicy("review = 2027-05-31", "review = 2020-01-01"), withPolicy(`stale = "refuse"`, `stale = "any"`)),

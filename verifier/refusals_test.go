@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"testing"
@@ -57,6 +58,18 @@ func sessionRefusals() []refusal {
 			in.Secret = other.Secret
 			return in
 		}},
+		{"secret of what is no challenge", "CH-1", false, func(t testing.TB, in Input) Input {
+			s, err := challenge.DecodeSecret(in.Secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.Challenge = append(bytes.Clone(in.Challenge), '\n')
+			s.Challenge = sha256.Sum256(in.Challenge)
+			if in.Secret, err = s.Encode(); err != nil {
+				t.Fatal(err)
+			}
+			return in
+		}},
 		{"secret without the enrolment", "CH-1", false, withChallenge(func(_ *challenge.Challenge, s *challenge.Secret) { s.Enroll = nil })},
 		{"secret for another key", "CH-1", false, withChallenge(func(_ *challenge.Challenge, s *challenge.Secret) {
 			s.Enroll.AKName = slices.Clone(s.Enroll.AKName)
@@ -93,6 +106,7 @@ func releaseRefusals() []refusal {
 			return in
 		}},
 		{"challenge for another release", "REL-2", true, withChallenge(func(c *challenge.Challenge, _ *challenge.Secret) { c.Release[7] ^= 1 })},
+		{"evidence for another release", "REL-2", true, withForger(func(_ testing.TB, e *evidence.Evidence) { e.Release[7] ^= 1 }, nil)},
 		{"unsigned release", "REL-3", true, withPolicy(`release = "unsigned"`, `release = "signed"`)},
 		{"a document that the policy does not list", "CFG-1", true, withPolicy(`documents = "any"`, `documents = ["`+strings.Repeat("0a", 32)+`"]`)},
 		{"a document where the policy wants none", "CFG-1", true, chain(withPolicy(`documents = "any"`, `documents = ["none"]`), withForger(func(t testing.TB, e *evidence.Evidence) {

@@ -43,6 +43,19 @@ func TestNothingIsRefused(t *testing.T) {
 	}
 }
 
+// TestKnownKeyIsNotEnough: a pinned key answers no challenge that nobody gave.
+func TestKnownKeyIsNotEnough(t *testing.T) {
+	in := withForger(nil, nil)(t, captured(t))
+	accepted(t, "pinned", Verify(in))
+	in.Challenge, in.Secret = nil, nil
+	refused(t, Verify(in), "CH-1", false)
+	for _, id := range []string{"CH-1", "FR-1", "FR-2", "FR-3", "FR-4", "REL-2"} {
+		if c, ok := Verify(in).Verdict.Check(id); !ok || c.OK {
+			t.Errorf("%s: got %+v, want it failed", id, c)
+		}
+	}
+}
+
 // TestDeterministic: equal inputs have equal verdicts, wherever they are read.
 func TestDeterministic(t *testing.T) {
 	in := captured(t)

@@ -171,7 +171,6 @@ func (s *story) testRun(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1") // must not be asked
 	for _, tt := range []struct{ grant, key, dir string }{
 		{"@grant.json", "@analyst.key", "@result"},
-		{"@grant.json", "@analyst.key", "@result"}, // again, over its own result
 		{"@second.json", "@stranger.key", "@result2"},
 	} {
 		s.guest.asked.Store(0)
@@ -194,6 +193,13 @@ func (s *story) testRun(t *testing.T) {
 		if s.guest.asked.Load() != 3 {
 			t.Errorf("asked %d times for the state, want 3", s.guest.asked.Load())
 		}
+	}
+	// A result is never replaced, and that is said before the grant is used.
+	kept := s.read(t, "result/receipt.json")
+	s.guest.asked.Store(0)
+	a := s.invoke(t, runArgs(url)...)
+	if a.code != 1 || !strings.Contains(a.stderr, "result holds output-0 already") || s.guest.asked.Load() != 0 || !bytes.Equal(kept, s.read(t, "result/receipt.json")) {
+		t.Errorf("over a result: got %+v", a)
 	}
 }
 
@@ -310,6 +316,7 @@ func (s *story) testRelayCheats(t *testing.T) {
 			r.Outputs[0].Sealed, r.Outputs[1].Sealed = r.Outputs[1].Sealed, r.Outputs[0].Sealed
 		}, want: "output 0 for recipient 0: got SHA-256"},
 		"adds a ciphertext":    {result: func(r *guestapi.Result) { r.Outputs[0].Sealed = append(r.Outputs[0].Sealed, []byte{1}) }, want: "output 0: got 2 ciphertexts"},
+		"other size":           {document: func(d *receipt.Document) { d.Outputs[0].Size++ }, want: "output 0: got 10 bytes, want 11 as in the receipt"},
 		"seals to no one else": {document: func(d *receipt.Document) { d.Outputs[0].Sealed[0] = canon.Octets32{1} }, want: "output 0 for recipient 0: got SHA-256"},
 	} {
 		s.guest.document, s.guest.result, s.guest.envelope = tt.document, tt.result, tt.envelope
@@ -418,7 +425,7 @@ func (s *story) testRunUsage(t *testing.T) {
 		"no manifest":         {[]string{"--manifest", "@nosuch/manifest.json"}, 2, "nosuch"},
 		"no leaves":           {[]string{"--manifest", "@params.json"}, 2, "leaves"},
 		"no out":              {[]string{"--out", ""}, 2, "no --out"},
-		"folder of others":    {[]string{"--out", "@full"}, 1, "not replacing a folder that is not ours"},
+		"folder of others":    {[]string{"--out", "@full"}, 1, "full holds mine already"},
 		"host without scheme": {[]string{"--host", "127.0.0.1:1"}, 2, "--host"},
 		"host with query":     {[]string{"--host", url + "/?a"}, 2, "--host"},
 		"host as file":        {[]string{"--host", "file:///etc/passwd"}, 2, "--host"},

@@ -135,7 +135,10 @@ func (p *keyPair) write(path string) error {
 	if err := output.SecretFile(path, writeBytes(p.secret)); err != nil {
 		return err
 	}
-	return output.File(path+publicSuffix, writeBytes(p.public))
+	if err := output.File(path+publicSuffix, writeBytes(p.public)); err != nil {
+		return errors.Join(err, os.Remove(path)) // nobody knows its public half
+	}
+	return nil
 }
 
 // writeBytes is what output's functions want for a file that is in memory.

@@ -82,7 +82,13 @@ func TestKeyReplacesNothing(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want one file", taken, entries, err)
 		}
 	}
+	// Both files or none: of a secret alone nobody could make the other half.
 	s := &story{dir: t.TempDir()}
+	long := strings.Repeat("k", 243) // with .pub and what makes it temporary mostly too long for a name
+	a := s.invoke(t, "key", "recipient", "--out", "@"+long)
+	if want := a.code == 0; exists(s.path(long)) != want || exists(s.path(long+publicSuffix)) != want {
+		t.Errorf("public file can't be written: got %+v and one file", a)
+	}
 	if a := s.invoke(t, "key", "audience"); a.code != 2 || !strings.Contains(a.stderr, "no --out") {
 		t.Errorf("no --out: got %+v", a)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"safebox/guest/object"
 	"safebox/verifier/canon"
 	"safebox/verifier/guestapi"
@@ -53,15 +55,33 @@ func (dir folderFetcher) Fetch(ctx context.Context, root [32]byte, limit int) ([
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	// Whoever keeps the folder may put there anything at any time: what is
+	// looked at is what was opened, and a pipe is not waited for.
 	path := filepath.Join(string(dir), canon.Octets32(root).String())
-	info, err := os.Stat(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > int64(limit) {
-		return nil, fmt.Errorf("%s: got %v of %d bytes, want a file of at most %d", path, info.Mode().Type(), info.Size(), limit)
+	b, err := readShard(f, limit)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return os.ReadFile(path)
+	return b, nil
+}
+
+func readShard(f *os.File, limit int) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("got %v, want a regular file", info.Mode().Type())
+	}
+	b, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err == nil && len(b) > limit {
+		err = fmt.Errorf("longer than %d bytes", limit)
+	}
+	return b, err
 }
 
 // serverFetcher is a server of guestapi.ShardPath.

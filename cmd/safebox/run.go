@@ -97,7 +97,11 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return cli.Usage(err, "")
 	}
-	// Before anything is used up: the folder can be made.
+	// Before anything is used up: the folder can be made, and nothing in it will
+	// stand in the way of what comes.
+	if err := wantEmpty(f.out); err != nil {
+		return cli.Failed(err, "choose another folder with --out: a grant is used once, and a receipt is worth keeping")
+	}
 	folder, err := output.NewFolder(f.out, receiptName)
 	if err != nil {
 		return err
@@ -205,10 +209,13 @@ func (o *order) fill(ctx context.Context, folder *output.Folder, client *guestCl
 	if err := o.compare(d, result); err != nil {
 		return nil, fmt.Errorf("job %s: %w", id, err)
 	}
-	for _, out := range result.Outputs {
+	for i, out := range result.Outputs {
 		plain, err := grant.OpenOutput(o.key, o.digest, out.Slot, out.Sealed[o.recipient])
 		if err != nil {
 			return nil, fmt.Errorf("job %s: %w", id, err)
+		}
+		if want := d.Outputs[i].Size; int64(len(plain)) != want {
+			return nil, fmt.Errorf("job %s: output %d: got %d bytes, want %d as in the receipt", id, out.Slot, len(plain), want)
 		}
 		if err := folder.WriteSecret(outputPrefix+fmt.Sprint(out.Slot), writeBytes(plain)); err != nil {
 			return nil, err
