@@ -346,5 +346,5 @@ func shown(v any) string {
 	if s, ok := v.(string); ok {
 		return fmt.Sprintf("%.100q", s)
 	}
-	return fmt.Sprintf("%.100v", v)
+	return fmt.Sprintf("%.100s", fmt.Sprint(v)) // a precision would pad a number
 }

@@ -102,6 +102,7 @@ func TestEveryKey(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ profile, old, new, want string }{
 		"other type":            {Test, "safebox/policy/v1", "safebox/policy/v2", "line 6: key type"},
+		"number as a type":      {Test, `"safebox/policy/v1"`, "1", "key type: got 1, want a text"},
 		"other profile":         {Test, `profile = "test"`, `profile = "mine"`, "key profile"},
 		"other platform":        {Test, `["vtpm"]`, `["snp"]`, "key platforms"},
 		"platform twice":        {Test, `["vtpm"]`, `["vtpm", "vtpm"]`, "key platforms"},
