@@ -224,6 +224,10 @@ func quoteRefusals() []refusal {
 			q := &e.VTPM.Quotes[1]
 			q.PCRs = append(q.PCRs, evidence.PCR{Index: 16, Value: golden.SHA384.Zero().String()})
 		}, nil)},
+		{"a value that no quote is about", "TPM-Q3", true, chain(withForger(nil, nil), withEvidence(func(_ testing.TB, e *evidence.Evidence) {
+			q := &e.VTPM.Quotes[1]
+			q.PCRs = append(q.PCRs, evidence.PCR{Index: 16, Value: golden.SHA384.Zero().String()})
+		}))},
 		{"no registers", "TPM-Q3", false, withForger(nil, sha384(func(a *attestation) { a.bitmap = make([]byte, 3) }))},
 		{"values of other registers", "TPM-Q3", false, withForger(func(_ testing.TB, e *evidence.Evidence) {
 			e.VTPM.Quotes[1].PCRs[15].Index = 16

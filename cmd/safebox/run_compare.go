@@ -11,7 +11,7 @@ import (
 )
 
 // compare holds a signed receipt against what was sent, and the result against
-// the receipt (docs/format-receipt.md, steps 4 and 5).
+// the receipt (docs/format-receipt.md, steps 4 and 5; step 6 is in fill).
 func (o *order) compare(d *receipt.Document, result *guestapi.Result) error {
 	for _, f := range []struct {
 		name      string

@@ -31,10 +31,12 @@ func (o Octets16) MarshalText() ([]byte, error) { return []byte(o.String()), nil
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (o *Octets16) UnmarshalText(text []byte) error { return fromHex(o[:], text) }
 
-// fromHex fills dst from lower-case hex of exactly that length.
+// fromHex fills dst from lower-case hex of exactly that length. Its error does
+// not show the text: secrets are written like this too, and a key file with one
+// letter wrong is no reason to print the rest.
 func fromHex(dst, text []byte) error {
 	if len(text) != 2*len(dst) || len(bytes.Trim(text, "0123456789abcdef")) != 0 {
-		return fmt.Errorf("%.100q: want %d bytes of lower-case hex", text, len(dst))
+		return fmt.Errorf("got %d characters, want %d bytes of lower-case hex", len(text), len(dst))
 	}
 	_, err := hex.Decode(dst, text)
 	return err

@@ -27,8 +27,12 @@ func TestOctets(t *testing.T) {
 		strings.Replace(good, `"`+strings.Repeat("0f", 32)+`"`, "null", 1),
 		strings.Replace(good, `"`+strings.Repeat("0f", 32)+`"`, "[1]", 1),
 	} {
-		if err := Unmarshal([]byte(bad), &document{}); err == nil {
+		err := Unmarshal([]byte(bad), &document{})
+		if err == nil {
 			t.Errorf("%s: accepted", bad)
+		}
+		if err != nil && (strings.Contains(err.Error(), "0f0f") || strings.Contains(err.Error(), "a0a0")) {
+			t.Errorf("the error shows what may be a secret: %v", err)
 		}
 	}
 }

@@ -167,6 +167,8 @@ func TestDecodeRefuses(t *testing.T) {
 			}
 			if err := decode([]byte(bad)); err == nil || !strings.HasPrefix(err.Error(), "decoding "+strings.Fields(kind)[0]) {
 				t.Errorf("%s, %s: got %v, want an error", kind, name, err)
+			} else if value := file[strings.Index(file, `":"`)+3:][:16]; strings.Contains(err.Error(), value) {
+				t.Errorf("%s, %s: the error shows the key: %v", kind, name, err)
 			}
 		}
 	}

@@ -315,7 +315,7 @@ func (t *table) root() Root {
 	root := Root{Kind: t.choice("kind", Hardware, Software)}
 	s := t.text("sha256")
 	if err := root.SHA256.UnmarshalText([]byte(s)); err != nil {
-		t.r.fail(t.path("sha256"), "got %v", err)
+		t.r.fail(t.path("sha256"), "%v", err)
 	}
 	root.Subject = t.text("subject")
 	if n := len(root.Subject); n == 0 || n > maxSubject || !printable(root.Subject) {
