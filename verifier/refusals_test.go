@@ -242,6 +242,8 @@ func quoteRefusals() []refusal {
 		})},
 		{"registers other than the policy's", "TPM-Q3", true, withPolicy("[0, 1, 2", "[0, 2")},
 		{"resumed", "TPM-Q4", true, withForger(nil, func(_ golden.Bank, a *attestation) { a.restart = 1 })},
+		{"resumed between two quotes", "TPM-Q4", true, withForger(nil, sha384(func(a *attestation) { a.restart = 1 }))},
+		{"clock set back between two quotes", "TPM-Q4", true, chain(withPolicy(`clock = "any"`, `clock = "safe"`), withForger(nil, sha384(func(a *attestation) { a.safe = 0 })))},
 		{"reset count before the pin's", "TPM-Q4", true, withForger(nil, func(_ golden.Bank, a *attestation) { a.reset = 4 })},
 		{"quotes of two boots", "TPM-Q4", true, withForger(nil, sha384(func(a *attestation) { a.reset = 6 }))},
 		{"quotes of two TPMs", "TPM-Q4", true, withForger(nil, sha384(func(a *attestation) { a.firmware++ }))},

@@ -1,7 +1,10 @@
 package tpm
 
 import (
+	"bytes"
+	"encoding/binary"
 	"os"
+	"slices"
 	"testing"
 
 	"safebox/measure/eventlog"
@@ -142,6 +145,56 @@ func TestEventData(t *testing.T) {
 		"ASCII section":   {PCR: 11, Type: eventlog.IPL, Data: []byte(".linux\x00")},
 	} {
 		if err := checkEvent(&e, rules()); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestVariable: lengths that don't add up, and some that only do when they
+// overflow.
+func TestVariable(t *testing.T) {
+	// Of 8 bytes after the lengths: a name of 2 characters and 4 bytes of value.
+	variable := func(names, size uint64) []byte {
+		b := binary.LittleEndian.AppendUint64(make([]byte, 16), names)
+		return append(binary.LittleEndian.AppendUint64(b, size), "A\x00B\x00abcd"...)
+	}
+	v, err := decodeVariable(variable(2, 4))
+	if err != nil || v.name != "AB" || string(v.value) != "abcd" {
+		t.Errorf("got %+v, %v", v, err)
+	}
+	for name, b := range map[string][]byte{
+		"longer value":        variable(2, 5),
+		"shorter value":       variable(2, 3),
+		"longer name":         variable(5, 0),
+		"name of 2^63":        variable(1<<63, 8),
+		"name and value wrap": variable(1<<62, 1<<63+8),
+		"name goes back":      variable(1<<64-1, 10),
+	} {
+		if v, err := decodeVariable(b); err == nil {
+			t.Errorf("%s: got %+v", name, v)
+		}
+	}
+}
+
+// TestSecureBootVariables: one left out anywhere, one more, two in another
+// order, one that is set.
+func TestSecureBootVariables(t *testing.T) {
+	const first, last = 3, 7 // in the esp log
+	for name, change := range map[string]func(all []eventlog.Event) []eventlog.Event{
+		"first left out": func(all []eventlog.Event) []eventlog.Event { return slices.Delete(all, first, first+1) },
+		"last left out":  func(all []eventlog.Event) []eventlog.Event { return slices.Delete(all, last, last+1) },
+		"last twice":     func(all []eventlog.Event) []eventlog.Event { return slices.Insert(all, last, all[last]) },
+		"none":           func(all []eventlog.Event) []eventlog.Event { return slices.Delete(all, first, last+1) },
+		"order":          func(all []eventlog.Event) []eventlog.Event { all[4], all[5] = all[5], all[4]; return all },
+		"Secure Boot on": func(all []eventlog.Event) []eventlog.Event {
+			all[first].Data = append(bytes.Clone(all[first].Data), 1)
+			all[first].Data[24] = 1 // u64 length of the value
+			return all
+		},
+	} {
+		l := readLog(t, "esp")
+		l.Events = change(l.Events)
+		if err := CheckSecureBoot(l); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
