@@ -2,6 +2,8 @@ package verifier
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -234,6 +236,43 @@ func TestWaivers(t *testing.T) {
 	} {
 		if !waived(r, what) {
 			t.Errorf("%q is not in %+v", what, r.Verdict.Waived)
+		}
+	}
+	r = Verify(chain(
+		withPolicy(`disk = "any"`, `disk = "fixed"`), withPolicy(`clock = "any"`, `clock = "safe"`), withPolicy(`documents = "any"`, `documents = ["none"]`),
+	)(t, captured(t)))
+	accepted(t, "little waived", r)
+	var what []string
+	for _, w := range r.Verdict.Waived {
+		what = append(what, w.What)
+	}
+	want := []string{
+		"signature of the release", "hardware behind the TPM", "register 1: host's tables", "register 10: kernel's IMA",
+	}
+	if !slices.Equal(what, want) {
+		t.Errorf("waived: got %q, want %q", what, want)
+	}
+}
+
+// TestVerdictNamesItsInput: the digests are those of sha256sum, the rest is
+// the files' own.
+func TestVerdictNamesItsInput(t *testing.T) {
+	in := captured(t)
+	v := Verify(in).Verdict
+	sum := func(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
+	for name, f := range map[string][2]string{
+		"evidence":  {v.Evidence, sum(in.Evidence)},
+		"bundle":    {v.Bundle, sum(in.Bundle)},
+		"policy":    {v.Policy, sum(in.Policy)},
+		"challenge": {v.Challenge, sum(in.Challenge)},
+		"release":   {v.Release, sum(readFile(t, "boot/release.json"))},
+		"profile":   {v.Profile, "test"},
+		"platform":  {v.Platform, "vtpm"},
+		"boot":      {v.Boot, "esp"},
+		"at":        {v.At, in.At.Format(time.RFC3339)},
+	} {
+		if f[0] != f[1] {
+			t.Errorf("%s: got %q, want %q", name, f[0], f[1])
 		}
 	}
 }
