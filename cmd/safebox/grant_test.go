@@ -16,6 +16,7 @@ import (
 	"safebox/verifier/canon"
 	"safebox/verifier/grant"
 	"safebox/verifier/guestapi"
+	"safebox/verifier/keyfile"
 	"safebox/verifier/object"
 	"safebox/verifier/receipt"
 )
@@ -193,6 +194,9 @@ func (s *story) testRun(t *testing.T) {
 		if s.guest.asked.Load() != 3 {
 			t.Errorf("asked %d times for the state, want 3", s.guest.asked.Load())
 		}
+	}
+	if a := s.invoke(t, runArgs(url, "--audience", "@owner.key.pub", "--out", "@audience")...); a.code != 0 {
+		t.Errorf("by the owner's key: got %+v", a)
 	}
 	// A result is never replaced, and that is said before the grant is used.
 	kept := s.read(t, "result/receipt.json")
@@ -412,6 +416,7 @@ func (s *story) testRunUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.write(t, "full/mine", nil)
+	s.write(t, "forged.grant", s.forgedGrant(t))
 	for name, tt := range map[string]struct {
 		args []string
 		code int
@@ -426,6 +431,9 @@ func (s *story) testRunUsage(t *testing.T) {
 		"no leaves":           {[]string{"--manifest", "@params.json"}, 2, "leaves"},
 		"no out":              {[]string{"--out", ""}, 2, "no --out"},
 		"folder of others":    {[]string{"--out", "@full"}, 1, "full holds mine already"},
+		"other owner":         {[]string{"--audience", "@other.key.pub"}, 1, "--evidence: made for audience"},
+		"secret owner":        {[]string{"--audience", "@owner.key"}, 2, "--audience"},
+		"self-made grant":     {[]string{"--audience", "@owner.key.pub", "--grant", "@forged.grant", "--evidence", "@evidence.json"}, 1, "forged.grant: grant-audience: "},
 		"host without scheme": {[]string{"--host", "127.0.0.1:1"}, 2, "--host"},
 		"host with query":     {[]string{"--host", url + "/?a"}, 2, "--host"},
 		"host as file":        {[]string{"--host", "file:///etc/passwd"}, 2, "--host"},
@@ -444,6 +452,29 @@ func (s *story) testRunUsage(t *testing.T) {
 	if a := s.invoke(t, runArgs(url, "--module", "@other.wasm", "--out", "@cheated")...); a.code != 1 || !strings.Contains(a.stderr, "error: job-module: ") {
 		t.Errorf("other module: got %+v", a)
 	}
+}
+
+// forgedGrant is the grant as a host would write it: with everything that the
+// files say, signed by a key of its own.
+func (s *story) forgedGrant(t *testing.T) []byte {
+	t.Helper()
+	doc, _, err := grant.Inspect(s.read(t, "grant.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := keyfile.DecodeAudience(s.read(t, "other.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, err := object.RootNode([32]byte{1}, [32]byte{2}, object.Suite).Cover(doc.Ranges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := grant.Seal(doc, other, s.guest.e.KEM, s.guest.t, nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // A module that is stopped or fails leaves its receipt, and the answer is no.

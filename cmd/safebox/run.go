@@ -23,6 +23,7 @@ import (
 	"safebox/verifier/guestapi"
 	"safebox/verifier/keyfile"
 	"safebox/verifier/receipt"
+	"safebox/verifier/transcript"
 )
 
 // Names in the folder of a result.
@@ -34,9 +35,9 @@ const (
 
 // runFlags are the flags of `run`.
 type runFlags struct {
-	host, manifest, module, params, grant, evidence, key, out string
-	timeout                                                   time.Duration
-	json                                                      bool
+	host, manifest, module, params, grant, evidence, audience, key, out string
+	timeout                                                             time.Duration
+	json                                                                bool
 }
 
 func runCommand() *cobra.Command {
@@ -49,6 +50,10 @@ The receipt must be signed by the machine that the grant's evidence is of, must
 name this grant, module, parameters, object and chunks, and the digest of each
 encrypted output. Only then the outputs are decrypted: DIR/output-SLOT, and the
 receipt beside them.
+
+All that is worth what the grant is worth. With --audience it must be signed by
+that owner, for the machine of the evidence. Without, you trust the way by which
+the two files came to you: who can change both can make up a result.
 
 The object's leaf table is the file "leaves" beside the manifest. What the
 machine refuses is the error. A module that is stopped or returns something
@@ -64,6 +69,7 @@ else than 0 is exit code 1, with its outputs and receipt in DIR.`,
 	c.Flags().StringVar(&f.params, "params", "", "file with its parameters")
 	c.Flags().StringVar(&f.grant, "grant", "", "grant file")
 	c.Flags().StringVar(&f.evidence, "evidence", "", "evidence that the grant was made upon (default: GRANT.evidence)")
+	c.Flags().StringVar(&f.audience, "audience", "", "public key of the owner who must have signed the grant (default: not verified here)")
 	c.Flags().StringVar(&f.key, "recipient-key", "", "secret key of a recipient that the grant names")
 	c.Flags().StringVar(&f.out, "out", "", "folder for the outputs and the receipt")
 	c.Flags().DurationVar(&f.timeout, "timeout", 30*time.Minute, "how long to wait for the result")
@@ -164,36 +170,67 @@ func (f *runFlags) order() (*order, error) {
 	if o.recipient < 0 {
 		return nil, cli.Failed(fmt.Errorf("the grant is for other recipients than --recipient-key %s", f.key), "give the secret key of one whose .pub file the grant was made with")
 	}
-	o.signer, err = f.signer(doc)
-	return o, err
+	e, err := f.readEvidence(doc)
+	if err != nil {
+		return nil, err
+	}
+	o.signer = e.ReceiptKey
+	return o, f.checkOwner(o, e)
 }
 
-// signer is who will sign the receipt: the key in the evidence that the owner
-// verified before signing the grant, which names its digest.
-func (f *runFlags) signer(doc *grant.Document) ([32]byte, error) {
+// readEvidence reads the evidence that the owner verified before signing the
+// grant, which names its digest: who will sign the receipt stands there.
+func (f *runFlags) readEvidence(doc *grant.Document) (*evidence.Evidence, error) {
 	path := f.evidence
 	if path == "" {
 		path = f.grant + evidenceSuffix
 	}
 	b, err := readInput(path, evidence.MaxSize)
 	if err != nil {
-		return [32]byte{}, cli.Usage(fmt.Errorf("--evidence: %w", err), "give the evidence that the grant was made upon: safebox grant puts it beside the grant")
+		return nil, cli.Usage(fmt.Errorf("--evidence: %w", err), "give the evidence that the grant was made upon: safebox grant puts it beside the grant")
 	}
 	if got := canon.Octets32(sha256.Sum256(b)); got != doc.Evidence {
-		return [32]byte{}, cli.Failed(fmt.Errorf("--evidence: %s: got SHA-256 %s, want %s as in the grant", path, got, doc.Evidence), "give the evidence that the grant was made upon")
+		return nil, cli.Failed(fmt.Errorf("--evidence: %s: got SHA-256 %s, want %s as in the grant", path, got, doc.Evidence), "give the evidence that the grant was made upon")
 	}
 	e, err := evidence.Decode(b)
 	if err != nil {
-		return [32]byte{}, cli.Usage(fmt.Errorf("--evidence: %s: %w", path, err), "")
+		return nil, cli.Usage(fmt.Errorf("--evidence: %s: %w", path, err), "")
 	}
 	t, err := e.Transcript().Sum()
 	if err != nil {
-		return [32]byte{}, cli.Usage(fmt.Errorf("--evidence: %s: %w", path, err), "")
+		return nil, cli.Usage(fmt.Errorf("--evidence: %s: %w", path, err), "")
 	}
 	if got := canon.Octets32(sha256.Sum256(t[:])); got != doc.Transcript {
-		return [32]byte{}, cli.Failed(fmt.Errorf("--evidence: %s: got transcript %s, want %s as in the grant", path, got, doc.Transcript), "")
+		return nil, cli.Failed(fmt.Errorf("--evidence: %s: got transcript %s, want %s as in the grant", path, got, doc.Transcript), "")
 	}
-	return e.ReceiptKey, nil
+	return e, nil
+}
+
+// checkOwner verifies the grant as a guest would, if the owner's key is given.
+// What the grant must be for comes from the evidence, not from the grant.
+func (f *runFlags) checkOwner(o *order, e *evidence.Evidence) error {
+	if f.audience == "" {
+		return nil
+	}
+	owner, err := readDecoded("--audience", f.audience, keyfile.MaxSize, keyfile.DecodeAudiencePublic)
+	if err != nil {
+		return err
+	}
+	if want := transcript.Audience(audienceOctets(owner)); e.Audience != want {
+		return cli.Failed(fmt.Errorf("--evidence: made for audience %s, want %x, that of %s", e.Audience, want, f.audience), "this machine answered somebody else")
+	}
+	t, err := e.Transcript().Sum()
+	if err != nil {
+		return err
+	}
+	// The digest of the evidence is the file's: readEvidence compared it.
+	_, err = grant.Open(o.job.Grant, grant.Expectation{
+		Owner: audienceOctets(owner), T: t, Evidence: o.doc.Evidence, Release: e.Release, Now: time.Now(),
+	})
+	if err != nil {
+		return cli.Failed(fmt.Errorf("--grant: %s: %w", f.grant, err), "ask the owner for the grant again")
+	}
+	return nil
 }
 
 // fill has the job run and writes what came out.
