@@ -195,7 +195,7 @@ func FuzzSession(f *testing.F) {
 	}
 	begin := "\x00\x00\x00\x01\x20"
 	f.Add([]byte(begin + "\x00\x00\x00\x09\x21\x00\x00\x00\x00\x00\x00\x00\x01"))
-	f.Add([]byte(begin + "\x00\x00\x00\x0c\x22\x00\x00\x00\x00\x05replyxy"))
+	f.Add([]byte(begin + "\x00\x00\x00\x0d\x22\x00\x00\x00\x00\x06objectxy"))
 	f.Add([]byte(begin + "\x00\x00\x00\x04\x24\x01hi"))
 	f.Add([]byte(begin + "\x00\x00\x00\x29\x23" + `{"exit":0,"memory_peak":65536,"trap":""}`))
 	f.Fuzz(func(t *testing.T, stream []byte) {

@@ -193,7 +193,7 @@ func TestPrograms(t *testing.T) {
 		}},
 		{name: "output", outputs: 2, program: func(t *testing.T, c *wire.Client) {
 			begin(t, c)
-			for _, slot := range []uint32{1 << 31, 0} {
+			for _, slot := range []uint32{63, 0} {
 				if _, err := c.Call(wire.OpOutput, put(slot, 10)); err != nil {
 					t.Error(err)
 				}
@@ -207,6 +207,39 @@ func TestPrograms(t *testing.T) {
 			}
 			_, err = c.Call(wire.OpOutput, put(2, 1))
 			refusedAs(t, err, ProblemRequest)
+		}},
+		{name: "tells the host", outputs: 0, program: func(t *testing.T, c *wire.Client) {
+			begin(t, c)
+			for _, o := range []wire.Output{{Kind: "marker"}, {Kind: "object", Slot: 64}, {Kind: "object", Slot: 1 << 31}} {
+				b, err := o.Encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = c.Call(wire.OpOutput, b)
+				refusedAs(t, err, ProblemRequest)
+			}
+			for _, d := range []wire.Done{
+				{Trap: "marker"},
+				{Trap: trapWall},
+				{Trap: trapMemory},
+				{Trap: trapKilled},
+				{Trap: "trap", Exit: 1},
+				{Exit: 1 << 32},
+				{Exit: -1<<31 - 1},
+				{MemoryPeak: 256<<20 + 65536},
+				{MemoryPeak: 1},
+			} {
+				refusedAs(t, finish(c, d), ProblemRequest)
+			}
+			if err := finish(c, wire.Done{Exit: 1<<32 - 1, MemoryPeak: 256 << 20}); err != nil {
+				t.Error(err)
+			}
+		}},
+		{name: "aborts", trap: "abort", program: func(t *testing.T, c *wire.Client) {
+			begin(t, c)
+			if err := finish(c, wire.Done{Trap: "abort", Exit: 7}); err != nil {
+				t.Error(err)
+			}
 		}},
 		{name: "trap", trap: "trap", program: func(t *testing.T, c *wire.Client) {
 			begin(t, c)

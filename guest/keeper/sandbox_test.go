@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,6 +76,25 @@ func TestSandbox(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	g.clean(t, 0)
+}
+
+// TestWorkerTraps: the traps that the keeper takes from a worker are those that
+// the sandbox has, as its source says.
+func TestWorkerTraps(t *testing.T) {
+	source, err := os.ReadFile("../sandbox/sandbox.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var traps []string
+	for _, m := range regexp.MustCompile(`(?m)^\tTrap[A-Z]\w+ += "([a-z-]+)"`).FindAllSubmatch(source, -1) {
+		traps = append(traps, string(m[1]))
+	}
+	if n := strings.Count(string(source), "\n\tTrap"); n != len(traps) || n == 0 {
+		t.Fatalf("understood %d of %d traps", len(traps), n)
+	}
+	if !slices.Equal(traps, workerTraps()) || sandbox.TrapAbort != trapAbort {
+		t.Errorf("the sandbox has %q, the keeper takes %q", traps, workerTraps())
+	}
 }
 
 // work is what a worker process does.

@@ -83,7 +83,11 @@ func (s *session) handle(op uint8, body []byte) ([]byte, error) {
 	case wire.OpChunk:
 		return s.chunk(body)
 	case wire.OpOutput:
-		return nil, s.output(body)
+		err := s.output(body)
+		if err != nil {
+			clear(body) // plaintext that nobody will wipe later
+		}
+		return nil, err
 	case wire.OpDone:
 		return nil, s.end(body)
 	case wire.OpLog:
@@ -141,12 +145,14 @@ func (s *session) chunk(body []byte) ([]byte, error) {
 		return nil, problem(object.ProblemKey, "input %d, chunk %d: not granted", c.Input, c.Index)
 	}
 	plain, err := s.reader.Chunk(s.ctx, c.Index, s.keeper.chunk.bytes)
+	// The host chooses how long that took. What is read while the lease ends
+	// fails for want of a key, or comes a moment too late: say so.
+	if over := s.keeper.leaseOver(s.ctx, s.job); over != nil {
+		clear(plain)
+		return nil, over
+	}
 	if err == nil {
 		return plain, nil
-	}
-	// What is read while the lease ends fails for want of a key: say so.
-	if over := s.keeper.leaseOver(s.ctx, s.job); over != nil {
-		return nil, over
 	}
 	var p *guestapi.Problem
 	if !errors.As(err, &p) {
@@ -160,6 +166,9 @@ func (s *session) chunk(body []byte) ([]byte, error) {
 // output takes one output.
 func (s *session) output(body []byte) error {
 	o, err := wire.DecodeOutput(body)
+	if err == nil {
+		err = checkOutput(o)
+	}
 	if err != nil {
 		return problem(ProblemRequest, "%v", err)
 	}
@@ -183,6 +192,9 @@ func (s *session) output(body []byte) error {
 // end takes the worker's last word.
 func (s *session) end(body []byte) error {
 	d, err := wire.DecodeDone(body)
+	if err == nil {
+		err = checkDone(d, s.limits.Memory)
+	}
 	if err != nil {
 		return problem(ProblemRequest, "%v", err)
 	}
