@@ -66,25 +66,32 @@ func problem(id, format string, args ...any) error {
 // (object.ChunkSize bytes always has); what dst held is lost, and after an
 // error it holds nothing of the chunk. In order:
 //
-//  1. a key for the chunk,
+//  1. whether there is a key for the chunk,
 //  2. its shard, the root checked; else the shard rebuilt from k others, each
 //     root checked before, the rebuilt shard's after,
-//  3. the key commitment in the leaf,
-//  4. decryption with authentication of index, length and end.
+//  3. the key, anew: a copy would have waited for whoever stores the shard, and
+//     outlived a lease that ends meanwhile,
+//  4. the key commitment in the leaf,
+//  5. decryption with authentication of index, length and end.
 func (r *Reader) Chunk(ctx context.Context, i uint32, dst []byte) ([]byte, error) {
 	g := r.object.Geometry
 	if i >= g.Chunks {
 		return nil, problem(ProblemKey, "chunk %d: the object has %d", i, g.Chunks)
+	}
+	key, _, _, err := r.keys.Chunk(i)
+	clear(key[:])
+	if err != nil {
+		return nil, problem(ProblemKey, "chunk %d: %v", i, err)
+	}
+	shard, err := r.shard(ctx, i)
+	if err != nil {
+		return nil, err
 	}
 	key, nonce, commit, err := r.keys.Chunk(i)
 	if err != nil {
 		return nil, problem(ProblemKey, "chunk %d: %v", i, err)
 	}
 	defer clear(key[:])
-	shard, err := r.shard(ctx, i)
-	if err != nil {
-		return nil, err
-	}
 	want := r.object.Leaf(g.Leaf(i)).Commit
 	if subtle.ConstantTimeCompare(commit[:], want[:]) != 1 {
 		return nil, problem(ProblemCommitment, "chunk %d: key commitment: got %x, want %x", i, commit, want)

@@ -247,6 +247,46 @@ func TestChunkRefuses(t *testing.T) {
 	}
 }
 
+// revoked gives keys until it is told not to.
+type revoked struct {
+	Keys
+	over bool
+}
+
+func (r *revoked) Chunk(i uint32) (key [32]byte, nonce [12]byte, commit [32]byte, err error) {
+	if r.over {
+		return key, nonce, commit, errors.New("the time is over")
+	}
+	return r.Keys.Chunk(i)
+}
+
+// fetchThen does something after each shard that came.
+type fetchThen struct {
+	Fetcher
+	do func()
+}
+
+func (f fetchThen) Fetch(ctx context.Context, root [32]byte, limit int) ([]byte, error) {
+	defer f.do()
+	return f.Fetcher.Fetch(ctx, root, limit)
+}
+
+// TestKeyGoesDuringFetch: a key that is taken back while the shard is on its
+// way opens nothing.
+func TestKeyGoesDuringFetch(t *testing.T) {
+	s := newSealed(t, "small", object.ChunkSize)
+	keys := &revoked{Keys: s.keys}
+	r, err := NewReader(s.object, keys, fetchThen{s.store, func() { keys.over = true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Chunk(t.Context(), 0, nil)
+	wantProblem(t, err, ProblemKey)
+	if got != nil {
+		t.Error("the chunk came out")
+	}
+}
+
 // TestLyingUploader: a writer who signs what is not so. The leaf table and the
 // manifest are consistent with each other; only the checks of the read itself
 // can see it.
