@@ -62,6 +62,9 @@ func (k *Keeper) evidence(body []byte) ([]byte, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.closed {
+		return nil, errClosed
+	}
 	if n := len(k.challenges); n >= maxChallenges {
 		return nil, problem(ProblemChallengeFull, "%d challenges are open, each for %v or until its grant", n, challengeLife)
 	}

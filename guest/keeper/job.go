@@ -121,6 +121,9 @@ func (k *Keeper) submit(body []byte) ([]byte, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.closed {
+		return nil, errClosed
+	}
 	if k.jobs.busy() {
 		return nil, problem(ProblemJobBusy, "a job runs: one at a time")
 	}

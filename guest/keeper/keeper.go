@@ -156,7 +156,11 @@ func (k *Keeper) signingKey() ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(k.receipt.bytes())
 }
 
-// Close ends the job, if one runs, and wipes everything.
+// errClosed is for requests that come after the keys are gone.
+var errClosed = errors.New("the keeper is closed")
+
+// Close ends the job, if one runs, and wipes everything. No request is
+// answered afterwards that needs a key.
 func (k *Keeper) Close() error {
 	k.mu.Lock()
 	k.closed = true

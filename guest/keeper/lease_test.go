@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"safebox/guest/wire"
+	"safebox/measure/tpm/golden"
 	"safebox/verifier/guestapi"
 )
 
@@ -87,6 +88,83 @@ func TestLeaseTimer(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	g.clean(t, 0)
+}
+
+// TestLeaseDuringFetch: a shard that the host gives when the time is over is
+// not decrypted any more. Neither clock of the lease has to be right for that.
+func TestLeaseDuringFetch(t *testing.T) {
+	s, o := newObject(t), newOwner(t)
+	g, _ := bootFake(t, s.shards)
+	over := func() { g.skew.Add(int64(time.Hour)) }
+	s.shards.fetch = func([32]byte) { over() }
+	got := make(chan error, 1)
+	g.program = func(c *wire.Client) {
+		if _, err := c.Call(wire.OpJob, nil); err != nil {
+			t.Error(err)
+		}
+		_, err := c.Call(wire.OpChunk, wire.Chunk{}.Encode())
+		got <- err
+	}
+	id, _ := g.run(t, s, o)
+	var p *guestapi.Problem
+	if err := <-got; !errors.As(err, &p) || p.ID != ProblemGrantLease {
+		t.Errorf("got %v, want %s", err, ProblemGrantLease)
+	}
+	if got := g.failure(t, id); got != ProblemGrantLease {
+		t.Errorf("got %s", got)
+	}
+	g.clean(t, 0)
+}
+
+// slowDevice is a TPM that takes its time for an extension: the clock goes on.
+type slowDevice struct {
+	*device
+	before func()
+}
+
+func (d slowDevice) Extend(digest func(golden.Bank) golden.Digest) error {
+	d.before()
+	return d.device.Extend(digest)
+}
+
+// TestLeaseWhileTPMWaits: the time that the host's TPM takes is the lease's.
+func TestLeaseWhileTPMWaits(t *testing.T) {
+	s, o := newObject(t), newOwner(t)
+	g := &guest{shards: s.shards}
+	wait := time.Duration(0)
+	g.start(t, slowDevice{newDevice(), func() { g.skew.Add(int64(wait)) }}, []byte("log"))
+	job := g.visit(t, o).order(t, s, chunks01())
+	job.doc.NotAfter = time.Now().Unix() + 600
+	file := job.seal(t)
+	wait = time.Hour
+	hang := make(chan struct{})
+	g.program = func(*wire.Client) { <-hang }
+	defer close(hang)
+	g.submit(t, file)
+	for end := time.Now().Add(5 * time.Second); g.holds(job.nodes); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the nodes outlive the lease")
+		}
+	}
+}
+
+// TestAfterClose: what comes after the end is refused, and finds no key.
+func TestAfterClose(t *testing.T) {
+	s, o := newObject(t), newOwner(t)
+	g, _ := bootFake(t, s.shards)
+	job := g.visit(t, o).order(t, s, chunks01()).seal(t)
+	c, err := newChallenge(o).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	for op, body := range map[uint8][]byte{wire.OpSubmit: job, wire.OpEvidence: c} {
+		if _, err := g.Handle(op, body); !errors.Is(err, errClosed) {
+			t.Errorf("operation %#02x: got %v, want %v", op, err, errClosed)
+		}
+	}
 }
 
 // TestClose wipes what a job under way holds.

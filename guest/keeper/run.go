@@ -32,9 +32,11 @@ const (
 	trapKilled = "killed" // ended before it was done
 )
 
-// start runs an accepted job beside the requests to come.
+// start runs an accepted job beside the requests to come. The lease counts from
+// the grant's arrival: the TPM, which was asked since, is the host's, and takes
+// as long as the host wants.
 func (k *Keeper) start(j *job) {
-	ctx, cancel := context.WithTimeout(context.Background(), j.lease)
+	ctx, cancel := context.WithTimeout(context.Background(), j.lease-(k.options.Boottime()-j.arrival))
 	j.cancel = cancel
 	k.jobs = append(k.jobs, j)
 	k.jobs.forget()
