@@ -237,6 +237,21 @@ func TestRefused(t *testing.T) {
 			t.Errorf("api: %s: got %q", name, got)
 		}
 	}
+	// Connections and sockets are read and written as files. Only the keeper
+	// takes a message, the one that brings it a worker's socket.
+	messages := map[string]string{"sendto": "44 0 p 1 0 0 0", "recvfrom": "45 0 p 1 0 0 0", "sendmsg": "46 0 p 0", "sendmmsg": "307 0 p 1 0", "recvmmsg": "299 0 p 1 0 0"}
+	for name, arguments := range messages {
+		for _, r := range roles() {
+			if got := (probe{role: r}).says(t, "call "+arguments); got != "call: operation not permitted" {
+				t.Errorf("%s: %s: got %q", r, name, got)
+			}
+		}
+	}
+	for r, want := range map[Role]string{Keeper: "call: socket operation on non-socket", API: "call: operation not permitted", Worker: "call: operation not permitted"} {
+		if got := (probe{role: r}).says(t, "call 47 0 p 0"); got != want {
+			t.Errorf("%s: recvmsg: got %q, want %q", r, got, want)
+		}
+	}
 	for _, r := range roles() {
 		const want = "kill: kill parent: operation not permitted, kill all: operation not permitted, tgkill parent: operation not permitted, tgkill self: allowed"
 		if got := (probe{role: r}).says(t, "kill"); got != want {
