@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -393,6 +394,33 @@ func TestMemoryBound(t *testing.T) {
 	t.Logf("%d MiB", sum>>20)
 	if sum > softMemory/6*5 {
 		t.Errorf("requests may claim %d bytes, want at most 5/6 of %d", sum, softMemory)
+	}
+}
+
+// kept is a ResponseWriter that remembers the bodies themselves.
+type kept struct {
+	http.ResponseWriter
+	bodies [][]byte
+}
+
+func (k *kept) Write(b []byte) (int, error) {
+	k.bodies = append(k.bodies, b)
+	return len(b), nil
+}
+
+// SetWriteDeadline is for http.ResponseController.
+func (*kept) SetWriteDeadline(time.Time) error { return nil }
+
+// TestReportIsNotCopied: the report is large, its path has no slots, and a
+// client may read as slowly as it likes.
+func TestReportIsNotCopied(t *testing.T) {
+	h := NewHandler([]byte(testReport), nil, nil)
+	w := &kept{ResponseWriter: httptest.NewRecorder()}
+	for range 2 {
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, guestapi.ReportPath, nil))
+	}
+	if len(w.bodies) != 2 || &w.bodies[0][0] != &w.bodies[1][0] {
+		t.Errorf("%d answers, want 2 of the same bytes and no copies", len(w.bodies))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // Limits of the shard channel.
 const (
-	maxShard    = 2 << 20          // as in package wire
+	maxShard    = 1 << 20          // verifier/object.ShardSize, as in package wire
 	fetchTime   = 20 * time.Second // for one answer
 	channelWait = 5 * time.Second  // for the host to open a channel again
 	attempts    = 2                // on a channel each

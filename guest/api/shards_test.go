@@ -14,6 +14,7 @@ import (
 
 	"safebox/guest/wire"
 	"safebox/verifier/guestapi"
+	"safebox/verifier/object"
 )
 
 const upgrade = "GET /v1/shard-channel HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: safebox-shards/1\r\n\r\n"
@@ -263,4 +264,12 @@ func FuzzShardAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A limit above the frame that takes the shard to the keeper would cost the
+// connection.
+func TestShardSize(t *testing.T) {
+	if maxShard != object.ShardSize || wire.MaxReplyFetch != 1+maxShard {
+		t.Errorf("got %d, want %d and one less than %d", maxShard, object.ShardSize, wire.MaxReplyFetch)
+	}
 }
