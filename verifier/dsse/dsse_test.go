@@ -191,3 +191,13 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// A key of another length is an error: crypto/ed25519 would panic.
+func TestOpenWithoutKey(t *testing.T) {
+	envelope := dsse.Sign(dsse.TypeGrant, []byte("{}"), testKey(t))
+	for _, n := range []int{0, 31, 33, 64} {
+		if _, err := dsse.Open(envelope, dsse.TypeGrant, make([]byte, n), 100); err == nil || !strings.Contains(err.Error(), "public key: got ") {
+			t.Errorf("key of %d bytes: got %v", n, err)
+		}
+	}
+}

@@ -125,6 +125,25 @@ func TestLeavesRefuses(t *testing.T) {
 	}
 }
 
+// TestTooLarge: by its size alone, before anything is read.
+func TestTooLarge(t *testing.T) {
+	leaf := octets(t, vectors(t), "leaf0")
+	if _, err := DecodeLeaves(bytes.Repeat(leaf, MaxLeafTable/LeafSize)); err != nil {
+		t.Errorf("largest leaf table: %v", err)
+	}
+	for name, err := range map[string]error{
+		"leaf table": second(DecodeLeaves(bytes.Repeat(leaf, MaxLeafTable/LeafSize+1))),
+		"keys":       second(DecodeKeys(make([]byte, MaxKeys+1))),
+		"manifest":   second(DecodeManifest(make([]byte, MaxManifest+1))),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "want at most") {
+			t.Errorf("%s: got %v, want its size refused", name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
 func TestKeysRefuses(t *testing.T) {
 	v := vectors(t)
 	good := `{"fs":"` + v["fs"] + `","oid":"` + v["oid"] + `","root_cid":"` + v["cid"] +
