@@ -142,6 +142,9 @@ func releaseRefusals() []refusal {
 		}, nil)},
 		{"arrival of keys made up", "CFG-2", true, withEvidence(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Runtime = append(e.VTPM.Runtime, keysEvent()) })},
 		{"keys before the configuration", "CFG-2", true, withForger(func(t testing.TB, e *evidence.Evidence) { setRuntime(t, e, keysEvent(), configEvent(e)) }, nil)},
+		{"the configuration's digest as arrived keys", "CFG-2", true, withForger(func(t testing.TB, e *evidence.Evidence) {
+			setRuntime(t, e, evidence.RuntimeEvent{Kind: evidence.KindKeys, Digest: configEvent(e).Digest})
+		}, nil)},
 		{"configuration twice", "CFG-2", true, withForger(func(t testing.TB, e *evidence.Evidence) { setRuntime(t, e, configEvent(e), configEvent(e)) }, nil)},
 		{"keys where the policy wants a fresh machine", "CFG-2", true, chain(withPolicy(`state = "working"`, `state = "fresh"`), withForger(func(t testing.TB, e *evidence.Evidence) {
 			setRuntime(t, e, configEvent(e), keysEvent())
@@ -295,6 +298,7 @@ func eventRefusals() []refusal {
 			return all
 		})},
 		{"one bank of two", "TPM-E4", true, withForger(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Quotes = e.VTPM.Quotes[:1] }, nil)},
+		{"the other bank of two", "TPM-E4", true, withForger(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Quotes = e.VTPM.Quotes[1:] }, nil)},
 		{"the wrong bank", "TPM-E4", true, chain(withPolicy(`banks = ["sha256", "sha384"]`, `banks = ["sha256"]`),
 			withForger(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Quotes = e.VTPM.Quotes[1:] }, nil))},
 		{"log without a quoted bank", "TPM-E4", false, withEvidence(func(t testing.TB, e *evidence.Evidence) {

@@ -219,13 +219,14 @@ func TestDecodeNodesRefuses(t *testing.T) {
 		"not minimal":    string(EncodeNodes(split)),
 		"the root":       string(EncodeNodes([]Node{root})),
 		"depth":          good[:6] + "\x20" + good[7:],
+		"prefix":         good[:10] + "\x01" + good[11:],
 		"count":          good[:5] + "\x00" + good[6:],
 	} {
 		if _, err := DecodeNodes([]byte(bad), r); err == nil || !strings.HasPrefix(err.Error(), "decoding nodes: ") {
 			t.Errorf("%s: got error %v", name, err)
 		}
 	}
-	for _, other := range []Ranges{{{0, 10}}, {{0, 10}, {20, 31}}, {{0, 9}, {20, 30}}, {{20, 30}, {0, 10}}, {}} {
+	for _, other := range []Ranges{{{0, 10}}, {{0, 10}, {20, 31}}, {{0, 9}, {20, 30}}, {{64, 74}, {84, 94}}, {{20, 30}, {0, 10}}, {}} {
 		if _, err := DecodeNodes([]byte(good), other); err == nil {
 			t.Errorf("nodes of %v taken for %v", r, other)
 		}

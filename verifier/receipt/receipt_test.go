@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -214,4 +215,33 @@ func FuzzDocument(f *testing.F) {
 			t.Errorf("accepted %q, signs as %q, %v", b, again, err)
 		}
 	})
+}
+
+// How a run may end, at the ends of what is allowed.
+func TestEnds(t *testing.T) {
+	for _, end := range []struct {
+		trap string
+		exit int64
+	}{
+		{"", 0},
+		{"", math.MinInt32},
+		{"", math.MaxUint32},
+		{"memory", 0},
+		{strings.Repeat("a-9z", 8), -1},
+	} {
+		want := example()
+		want.Trap, want.Exit = end.trap, end.exit
+		b, err := receipt.Sign(want, testKey())
+		if err != nil {
+			t.Errorf("%+v: %v", end, err)
+			continue
+		}
+		got, err := receipt.Open(b, public())
+		if err != nil {
+			t.Errorf("%+v: %v", end, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%+v: %s", end, diff)
+		}
+	}
 }
