@@ -74,6 +74,11 @@ func TestAccepted(t *testing.T) {
 		"pin":                      withForger(nil, nil),
 		"later boot":               withForger(nil, func(_ golden.Bank, a *attestation) { a.reset = 9 }),
 		"root called hardware":     chain(withPolicy(`kind = "software"`, `kind = "hardware"`), withPolicy(`software_roots = "accept"`, `software_roots = "refuse"`)),
+		"boot aggregate in register 10": withForger(func(t testing.TB, e *evidence.Evidence) {
+			for _, bank := range golden.Banks() {
+				setRegister(t, e, bank, 10, bank.Sum([]byte("boot aggregate")))
+			}
+		}, nil),
 		"keys arrived": withForger(func(t testing.TB, e *evidence.Evidence) {
 			setRuntime(t, e, configEvent(e), keysEvent(), keysEvent())
 		}, nil),

@@ -319,7 +319,13 @@ func (s *story) testRelayCheats(t *testing.T) {
 		"swaps two outputs": {result: func(r *guestapi.Result) {
 			r.Outputs[0].Sealed, r.Outputs[1].Sealed = r.Outputs[1].Sealed, r.Outputs[0].Sealed
 		}, want: "output 0 for recipient 0: got SHA-256"},
-		"adds a ciphertext":    {result: func(r *guestapi.Result) { r.Outputs[0].Sealed = append(r.Outputs[0].Sealed, []byte{1}) }, want: "output 0: got 2 ciphertexts"},
+		"adds a ciphertext":          {result: func(r *guestapi.Result) { r.Outputs[0].Sealed = append(r.Outputs[0].Sealed, []byte{1}) }, want: "output 0: got 2 ciphertexts"},
+		"receipt of more recipients": {document: func(d *receipt.Document) { addDigest(d) }, want: "output 0: got 1 ciphertexts, receipt 2, want 1"},
+		"more recipients": {document: func(d *receipt.Document) { addDigest(d) }, result: func(r *guestapi.Result) {
+			for i := range r.Outputs {
+				r.Outputs[i].Sealed = append(r.Outputs[i].Sealed, []byte{1})
+			}
+		}, want: "output 0: got 2 ciphertexts, receipt 2, want 1"},
 		"other size":           {document: func(d *receipt.Document) { d.Outputs[0].Size++ }, want: "output 0: got 10 bytes, want 11 as in the receipt"},
 		"seals to no one else": {document: func(d *receipt.Document) { d.Outputs[0].Sealed[0] = canon.Octets32{1} }, want: "output 0 for recipient 0: got SHA-256"},
 	} {
@@ -332,6 +338,13 @@ func (s *story) testRelayCheats(t *testing.T) {
 		if exists(s.path("cheated")) {
 			t.Fatalf("%s: a folder appeared", name)
 		}
+	}
+}
+
+// addDigest has each output sealed to one recipient more.
+func addDigest(d *receipt.Document) {
+	for i := range d.Outputs {
+		d.Outputs[i].Sealed = append(d.Outputs[i].Sealed, canon.Octets32{1})
 	}
 }
 

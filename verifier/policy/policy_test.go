@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
@@ -114,6 +113,11 @@ func TestParseRefuses(t *testing.T) {
 		"PCRs not ascending":    {Test, "[0, 1, 2", "[1, 0, 2", "key vtpm.pcrs"},
 		"PCR 15 left out":       {Test, ", 15]", "]", "lacks 15"},
 		"PCR 7 left out":        {Test, " 7,", "", "lacks 7"},
+		"PCR -1":                {Test, "[0, 1, 2", "[-1, 0, 1, 2", "key vtpm.pcrs"},
+		"PCR 2 twice":           {Test, "[0, 1, 2", "[0, 1, 2, 2", "key vtpm.pcrs"},
+		"document twice":        {Test, `documents = "any"`, `documents = ["none", "none"]`, "key configuration.documents"},
+		"document in capitals":  {Test, `documents = "any"`, `documents = ["` + strings.Repeat("0A", 32) + `"]`, "key configuration.documents"},
+		"long subject":          {Test, "CN=swtpm", strings.Repeat("s", 256), "key vtpm.roots.subject"},
 		"PCR 16":                {Test, ", 15]", ", 15, 16]", "key vtpm.pcrs"},
 		"PCR 5 of a fixed disk": {Test, " 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]  # exactly these must be quoted\nboots = [\"esp\", \"kernel\"]  # from the disk's system partition, by QEMU -kernel\n# PCR 5 holds the partition table: \"fixed\" as in the release, or \"any\" for\n# disks that may be resized.\ndisk = \"any\"", " 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]\nboots = [\"esp\"]\ndisk = \"fixed\"", "lacks 5"},
 		"other boot":            {Test, `"kernel"]`, `"shim"]`, "key vtpm.boots"},
@@ -143,11 +147,75 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
-	if _, err := Parse(bytes.Repeat([]byte("#"), MaxSize+1)); err == nil {
-		t.Error("oversized file: no error")
+	// Comments: it is refused for its size alone.
+	padded := []byte(file(t, Test) + strings.Repeat("#\n", MaxSize/2))
+	if _, err := Parse(padded[:MaxSize]); err != nil {
+		t.Errorf("largest file: %v", err)
+	}
+	if _, err := Parse(padded[:MaxSize+1]); err == nil || !strings.Contains(err.Error(), "want at most") {
+		t.Errorf("oversized file: got %v", err)
 	}
 	if _, err := Parse(nil); err == nil {
 		t.Error("empty file: no error")
+	}
+}
+
+// TestParseAccepts: what is near a refusal and none.
+func TestParseAccepts(t *testing.T) {
+	const root = "\n[[vtpm.roots]]\nkind = \"hardware\"\nsubject = \"a vendor\"\nsha256 = \"%064x\"\n"
+	roots := func(n int) string {
+		text := file(t, Test)
+		for i := range n {
+			text += fmt.Sprintf(root, i+1)
+		}
+		return text
+	}
+	without := func(list string) string {
+		return strings.Replace(file(t, Test), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]", list, 1)
+	}
+	for name, text := range map[string]string{
+		"needed registers alone":     without("[0, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 15]"),
+		"fixed disk":                 strings.Replace(file(t, Test), `disk = "any"`, `disk = "fixed"`, 1),
+		"a document":                 strings.Replace(file(t, Test), `documents = "any"`, `documents = ["none", "`+strings.Repeat("0a", 32)+`"]`, 1),
+		"shortest life":              strings.Replace(file(t, Test), "= 3600", "= 1", 1),
+		"longest life":               strings.Replace(file(t, Test), "= 3600", "= 604800", 1),
+		"root of software and other": roots(1),
+		"64 roots":                   roots(63),
+	} {
+		if _, err := Parse([]byte(text)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Parse([]byte(roots(64))); err == nil || !strings.Contains(err.Error(), "got 65 entries, want 0 to 64") {
+		t.Errorf("65 roots: got %v", err)
+	}
+	if p, err := Parse([]byte(roots(1))); err != nil || len(p.VTPM.Roots) != 2 {
+		t.Errorf("two roots: got %+v, %v", p, err)
+	} else if r, ok := p.VTPM.FindRoot([32]byte{31: 1}); !ok || r.Kind != Hardware || r.Subject != "a vendor" {
+		t.Errorf("second root: got %+v, %t", r, ok)
+	} else if _, ok := p.VTPM.FindRoot([32]byte{}); ok {
+		t.Error("found a root of zeros")
+	}
+}
+
+// TestProfileSubject: what a certificate calls itself stays a text.
+func TestProfileSubject(t *testing.T) {
+	for _, name := range []string{`say "hi"`, `back\slash`, `"`, `\"`, "\"\nsubject = \"other", "Zürich"} {
+		b, err := Profile(Cloud, root(name))
+		if strings.Contains(name, "\n") {
+			if err == nil {
+				t.Errorf("%q: written: %s", name, b)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		p, err := Parse(b)
+		if err != nil || len(p.VTPM.Roots) != 1 || p.VTPM.Roots[0].Subject != root(name).Subject.String() {
+			t.Errorf("%q: got %+v, %v", name, p, err)
+		}
 	}
 }
 
