@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"safebox/verifier/canon"
 	"safebox/verifier/guestapi"
 	"safebox/verifier/object"
 
@@ -147,7 +149,7 @@ func TestBrokenReplies(t *testing.T) {
 
 func TestServeRefuses(t *testing.T) {
 	for name, request := range map[string]string{
-		"length 0": "00000000",
+		"length 0": "0000000001" + "0000000101",
 		"too long": "00000065" + strings.Repeat("01", 101),
 		"cut":      "00000064" + "01",
 	} {
@@ -173,6 +175,49 @@ func TestServeRefuses(t *testing.T) {
 	}{strings.NewReader(""), io.Discard}
 	if err := Serve(end, 100, echo); err != nil {
 		t.Errorf("end between frames: %v", err)
+	}
+}
+
+// hoarder gives bytes and keeps where it put them.
+type hoarder struct {
+	io.Reader
+	given [][]byte
+}
+
+func (h *hoarder) Read(b []byte) (int, error) {
+	n, err := h.Reader.Read(b)
+	h.given = append(h.given, b[:n])
+	return n, err
+}
+
+// TestBodyLeavesNoCopies: what a body was moved from while it grew is clear.
+func TestBodyLeavesNoCopies(t *testing.T) {
+	r := &hoarder{Reader: bytes.NewReader(bytes.Repeat([]byte{0xaa}, 5*eager))}
+	body, err := readBody(r, 5*eager)
+	if err != nil || len(body) != 5*eager {
+		t.Fatalf("got %d bytes, %v", len(body), err)
+	}
+	held := 0
+	for _, b := range r.given {
+		if bytes.Contains(b, []byte{0xaa}) {
+			held += len(b)
+		}
+	}
+	// The last piece was read into the body itself, from 4 * eager on.
+	if want := eager; held != want {
+		t.Errorf("%d bytes are still where they were read to, want %d", held, want)
+	}
+}
+
+// TestInfoIsBounded: canonical, and longer than it may be.
+func TestInfoIsBounded(t *testing.T) {
+	info, err := canon.Marshal(Info{Inputs: []Input{}, Params: make([]byte, MaxInfo)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(info))), info...)
+	if _, err := DecodeJob(b); err == nil || !strings.Contains(err.Error(), "want at most") {
+		t.Errorf("got %v", err)
 	}
 }
 

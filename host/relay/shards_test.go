@@ -153,6 +153,41 @@ func TestServeShardsRefused(t *testing.T) {
 	}
 }
 
+// answered is a connection to a guest that gives one answer.
+type answered struct {
+	net.Conn
+	answer   io.Reader
+	deadline time.Time
+}
+
+func (a *answered) Read(b []byte) (int, error)    { return a.answer.Read(b) }
+func (*answered) Write(b []byte) (int, error)     { return len(b), nil }
+func (a *answered) SetDeadline(d time.Time) error { a.deadline = d; return nil }
+
+// TestSwitchOver: which answers open a channel, and that it may be silent for
+// as long as nobody computes.
+func TestSwitchOver(t *testing.T) {
+	for answer, want := range map[string]string{
+		switching: "",
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n": `with Upgrade "h2c"`,
+		"HTTP/1.1 200 OK\r\nUpgrade: " + guestapi.ShardProtocol + "\r\n\r\n":              "answers 200",
+		"HTTP/1.1 101 " + strings.Repeat("x", 2*maxSwitch) + "\r\n\r\n":                   "longer than 4096 bytes",
+		"HTTP/1.1 101 Switching": "EOF",
+	} {
+		c := &answered{answer: strings.NewReader(answer + "GET /")}
+		err := switchOver(c)
+		switch {
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%.60q: got %v, want %q", answer, err, want)
+		case want == "" && (err != nil || !c.deadline.IsZero()):
+			t.Errorf("got %v, deadline %v", err, c.deadline)
+		}
+		if rest, err := io.ReadAll(c.answer); want == "" && (err != nil || string(rest) != "GET /") {
+			t.Errorf("the guest's first request: %q, %v", rest, err)
+		}
+	}
+}
+
 // TestCallersShards: callers put and get from the same store.
 func TestCallersShards(t *testing.T) {
 	r := httptest.NewServer(New("127.0.0.1:1", nil, store(t)).Handler())

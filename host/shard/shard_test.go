@@ -99,6 +99,15 @@ func TestFolderRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want %v", name, created, err, tt.want)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, abc), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Open(parse(t, abc)); !errors.Is(err, ErrSize) {
+		t.Errorf("an empty file: got error %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, abc)); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Mkdir(filepath.Join(dir, abc), 0o755); err != nil {
 		t.Fatal(err)
 	}
