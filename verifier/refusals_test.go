@@ -164,6 +164,7 @@ func keyRefusals() []refusal {
 			in.Challenge, in.Secret = withoutEnrolment(t, in)
 			return in
 		}},
+		{"activation that nobody asked for, of a pinned key", "TPM-K1", false, withForger(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Activation = make([]byte, 32) }, nil)},
 		{"activation that nobody remembers", "TPM-K1", false, func(_ testing.TB, in Input) Input { in.Secret = nil; return in }},
 		{"AK without activation or pin", "TPM-K1", false, chain(withForger(nil, nil), func(_ testing.TB, in Input) Input { in.Pin = nil; return in })},
 		{"pin of another key", "TPM-K1", false, func(t testing.TB, in Input) Input {

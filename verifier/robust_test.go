@@ -305,6 +305,9 @@ func TestClaims(t *testing.T) {
 	if r = Verify(in); !r.Verdict.OK || r.Claims == nil {
 		t.Errorf("pin and activation together: %s", r.Verdict.Text())
 	}
+	// What is given must hold: a pin does not make up for a wrong answer.
+	refused(t, Verify(withEvidence(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Activation[0] ^= 1 })(t, in)), "TPM-K1", false)
+	refused(t, Verify(withEvidence(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Activation = nil })(t, in)), "TPM-K1", false)
 }
 
 func TestPinRefuses(t *testing.T) {

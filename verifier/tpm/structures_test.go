@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -201,29 +202,31 @@ func TestPublicRefuses(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"empty":              {nil, "type"},
-		"long":               {make([]byte, maxPublic+1), "length"},
-		"keyed hash":         {edit(ak, 0, 0, 8), "type"},
-		"SHA-1 name":         {edit(ak, 2, 0, 4), "name algorithm"},
-		"SHA-512 name":       {edit(ak, 2, 0, 0x0d), "name algorithm"},
-		"policy of one byte": {append(append(bytes.Clone(ak[:8]), 0, 1, 7), ak[10:]...), "authorization policy"},
-		"huge policy":        {edit(ak, 8, 0xff, 0xff), "authorization policy size"},
-		"XOR":                {edit(ak, 10, 0, 0x0a), "symmetric algorithm"},
-		"AES-192":            {edit(rsa, 44, 0, 192), "symmetric key bits"},
-		"CBC":                {edit(rsa, 46, 0, 0x42), "symmetric mode"},
-		"RSA scheme":         {edit(rsa, 48, 0, 0x14), "scheme"},
-		"RSA 1024":           {edit(rsa, 50, 4, 0), "key bits"},
-		"exponent 3":         {edit(rsa, 52, 0, 0, 0, 3), "exponent"},
-		"short modulus":      {edit(rsa[:len(rsa)-1], 56, 0, 255), "modulus"},
-		"even modulus":       {edit(rsa, len(rsa)-1, 0), "modulus"},
-		"small modulus":      {edit(rsa, 58, 0x7f), "modulus"},
-		"ECDAA":              {edit(ak, 12, 0, 0x1a), "scheme"},
-		"ECDSA with SHA-1":   {edit(ak, 14, 0, 4), "hash of the scheme"},
-		"P-521":              {edit(ak, 16, 0, 5), "curve"},
-		"P-256 as P-384":     {edit(ak, 16, 0, 4), "point"},
-		"with a KDF":         {edit(ak, 18, 0, 0x20), "key derivation"},
-		"trailing byte":      {append(bytes.Clone(ecc), 0), "trailing bytes"},
-		"cut":                {ak[:len(ak)-1], "y"},
+		"empty":               {nil, "type"},
+		"long":                {make([]byte, maxPublic+1), "length"},
+		"x longer, y shorter": {slices.Concat(ak[:20], []byte{0, 33}, ak[22:54], ak[56:57], []byte{0, 31}, ak[57:]), "point: got 33 and 31 bytes"},
+		"x shorter, y longer": {slices.Concat(ak[:20], []byte{0, 31}, ak[22:53], []byte{0, 33}, ak[53:54], ak[56:]), "point: got 31 and 33 bytes"},
+		"keyed hash":          {edit(ak, 0, 0, 8), "type"},
+		"SHA-1 name":          {edit(ak, 2, 0, 4), "name algorithm"},
+		"SHA-512 name":        {edit(ak, 2, 0, 0x0d), "name algorithm"},
+		"policy of one byte":  {append(append(bytes.Clone(ak[:8]), 0, 1, 7), ak[10:]...), "authorization policy"},
+		"huge policy":         {edit(ak, 8, 0xff, 0xff), "authorization policy size"},
+		"XOR":                 {edit(ak, 10, 0, 0x0a), "symmetric algorithm"},
+		"AES-192":             {edit(rsa, 44, 0, 192), "symmetric key bits"},
+		"CBC":                 {edit(rsa, 46, 0, 0x42), "symmetric mode"},
+		"RSA scheme":          {edit(rsa, 48, 0, 0x14), "scheme"},
+		"RSA 1024":            {edit(rsa, 50, 4, 0), "key bits"},
+		"exponent 3":          {edit(rsa, 52, 0, 0, 0, 3), "exponent"},
+		"short modulus":       {edit(rsa[:len(rsa)-1], 56, 0, 255), "modulus"},
+		"even modulus":        {edit(rsa, len(rsa)-1, 0), "modulus"},
+		"small modulus":       {edit(rsa, 58, 0x7f), "modulus"},
+		"ECDAA":               {edit(ak, 12, 0, 0x1a), "scheme"},
+		"ECDSA with SHA-1":    {edit(ak, 14, 0, 4), "hash of the scheme"},
+		"P-521":               {edit(ak, 16, 0, 5), "curve"},
+		"P-256 as P-384":      {edit(ak, 16, 0, 4), "point"},
+		"with a KDF":          {edit(ak, 18, 0, 0x20), "key derivation"},
+		"trailing byte":       {append(bytes.Clone(ecc), 0), "trailing bytes"},
+		"cut":                 {ak[:len(ak)-1], "y"},
 	} {
 		if p, err := DecodePublic(c.b); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %+v, %v, want %q", name, p, err, c.want)
