@@ -177,6 +177,14 @@ func keyRefusals() []refusal {
 			in.Challenge, in.Secret, in.Pin = challenge, secret, nil
 			return in
 		}},
+		// The host has the true TPM answer the activation, and quotes with a key of its own.
+		{"quote from another key, activation from the TPM", "TPM-K1", false, func(t testing.TB, in Input) Input {
+			return withTrueActivation(t, in, func(*challenge.Secret, []byte) {})
+		}},
+		{"secret whose name is of another key", "TPM-K1", false, func(t testing.TB, in Input) Input {
+			return withTrueActivation(t, in, func(s *challenge.Secret, ak []byte) { s.Enroll.AK = ak })
+		}},
+		{"secret whose key is none", "TPM-K1", false, withChallenge(func(_ *challenge.Challenge, s *challenge.Secret) { s.Enroll.AK = []byte{1} })},
 		{"pin is no pin", "TPM-K1", false, chain(withForger(nil, nil), func(_ testing.TB, in Input) Input { in.Pin = []byte("{}"); return in })},
 		{"empty pin", "TPM-K1", false, chain(withForger(nil, nil), func(_ testing.TB, in Input) Input { in.Pin = []byte{}; return in })},
 		{"AK cut short", "TPM-K2", false, withEvidence(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.AK = e.VTPM.AK[:len(e.VTPM.AK)-1] })},
@@ -200,6 +208,20 @@ func keyRefusals() []refusal {
 		list = append(list, refusal{"AK with another template", "TPM-K2", false, withEvidence(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.AK[i] ^= 4 })})
 	}
 	return list
+}
+
+// withTrueActivation is the captured challenge with its true answer, in
+// evidence that a key of the host's has quoted. The secret may be changed.
+func withTrueActivation(t testing.TB, in Input, change func(s *challenge.Secret, ak []byte)) Input {
+	t.Helper()
+	e, err := evidence.Decode(in.Evidence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newForger(t, in)
+	forged := f.input(t, in, func(changed *evidence.Evidence) { changed.VTPM.Activation = e.VTPM.Activation }, nil)
+	in.Evidence = forged.Evidence
+	return withChallenge(func(_ *challenge.Challenge, s *challenge.Secret) { change(s, f.ak) })(t, in)
 }
 
 func quoteRefusals() []refusal {
