@@ -57,13 +57,9 @@ func (c Cgroups) New(name string, threads int, memory int64) (Group, error) {
 		return nil, fmt.Errorf("making cgroup: %w", err)
 	}
 	g := &cgroup{path: path}
-	err := g.limit("pids.max", strconv.Itoa(threads))
-	if err == nil && memory > 0 {
-		err = errors.Join(
-			g.limit("memory.max", strconv.FormatInt(memory&^(int64(os.Getpagesize())-1), 10)), // as the kernel rounds
-			g.limit("memory.swap.max", "0"),
-			g.limit("memory.oom.group", "1"),
-		)
+	var err error
+	for _, setting := range settings(threads, memory) {
+		err = errors.Join(err, g.limit(setting.file, setting.value))
 	}
 	if err == nil {
 		g.folder, err = os.Open(path)
@@ -72,6 +68,19 @@ func (c Cgroups) New(name string, threads int, memory int64) (Group, error) {
 		return nil, errors.Join(fmt.Errorf("making cgroup %s: %w", name, err), os.Remove(path))
 	}
 	return g, nil
+}
+
+// setting is one file of a group and what it gets.
+type setting struct{ file, value string }
+
+// settings bound a group.
+func settings(threads int, memory int64) []setting {
+	all := []setting{{"pids.max", strconv.Itoa(threads)}}
+	if memory > 0 {
+		whole := memory &^ (int64(os.Getpagesize()) - 1) // as the kernel rounds
+		all = append(all, setting{"memory.max", strconv.FormatInt(whole, 10)}, setting{"memory.swap.max", "0"}, setting{"memory.oom.group", "1"})
+	}
+	return all
 }
 
 // limit writes a setting and reads it back.

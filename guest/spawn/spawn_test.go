@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -293,9 +294,154 @@ func TestOneWorkerAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Wait()
+	old := w
 	w, _ = start(t, c, limits())
+	if err := old.Kill(); err != nil { // it is late, and must not hit the next
+		t.Fatal(err)
+	}
+	tell(t, w, "exit 3")
+	if e := w.Wait(); e != (Ending{Status: 3}) {
+		t.Errorf("the second worker: got %+v", e)
+	}
+}
+
+// TestNumbersGrow: a number is never used again, so that no late message is
+// about another worker.
+func TestNumbersGrow(t *testing.T) {
+	p := startInit(t, false)
+	ask := func(want byte) message {
+		t.Helper()
+		b := make([]byte, 1024)
+		n, err := p.sock.Read(b) // a descriptor that comes along is dropped
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := decodeMessage(b[:n])
+		if err != nil || m.op != want {
+			t.Fatalf("got %+v, %v, want operation %d", m, err, want)
+		}
+		return m
+	}
+	begin := message{op: opStart, worker: 7, limits: limits()}.encode()
+	if _, err := p.sock.Write(begin); err != nil {
+		t.Fatal(err)
+	}
+	ask(opStarted)
+	ask(opEnded) // its socket went with the descriptor
+	if _, err := p.sock.Write(begin); err != nil {
+		t.Fatal(err)
+	}
+	if m := ask(opRefused); !strings.Contains(m.text, "worker number: got 7 after 7") {
+		t.Errorf("got %q", m.text)
+	}
+	if err := p.sock.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNamespaces: a worker is in none of those of its init.
+func TestNamespaces(t *testing.T) {
+	p := startInit(t, false)
+	w, _ := start(t, p.client(t), limits())
+	init := p.cmd.Process.Pid
+	var children []string
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", init))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range threads {
+		list, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		children = append(children, strings.Fields(string(list))...)
+	}
+	if len(children) != 1 {
+		t.Fatalf("got children %v, want one", children)
+	}
+	for _, kind := range []string{"net", "mnt", "ipc", "uts", "pid"} {
+		ours, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", init, kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%s/ns/%s", children[0], kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ours == theirs {
+			t.Errorf("%s: worker and init are both in %s", kind, ours)
+		}
+	}
 	tell(t, w, "exit 0")
 	w.Wait()
+}
+
+// emptyGroup is a group in which nothing was killed.
+type emptyGroup struct{}
+
+func (emptyGroup) Folder() *os.File         { return nil }
+func (emptyGroup) OOMKilled() (bool, error) { return false, nil }
+func (emptyGroup) Remove() error            { return nil }
+
+// TestGroupSettings: Linux Documentation/admin-guide/cgroup-v2.rst names the
+// files; a page has 4096 bytes.
+func TestGroupSettings(t *testing.T) {
+	for _, tt := range []struct {
+		memory int64
+		want   []setting
+	}{
+		{0, []setting{{"pids.max", "7"}}},
+		{8191, []setting{{"pids.max", "7"}, {"memory.max", "4096"}, {"memory.swap.max", "0"}, {"memory.oom.group", "1"}}},
+	} {
+		if got := settings(7, tt.memory); !slices.Equal(got, tt.want) {
+			t.Errorf("memory %d: got %q, want %q", tt.memory, got, tt.want)
+		}
+	}
+}
+
+// TestWallAndEnd: a worker that ends just when its time is up was not killed
+// for that.
+func TestWallAndEnd(t *testing.T) {
+	// Its number is somebody else's by now.
+	other := exec.Command("sleep", "60")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	gone := &running{number: 1, child: &Child{PID: other.Process.Pid, reaper: NewReaper()}, group: emptyGroup{}}
+	(&Server{}).expire(gone)
+	if gone.wall.Load() {
+		t.Error("killed after its end")
+	}
+	if err := other.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := other.Wait(); err == nil || !strings.Contains(err.Error(), "terminated") {
+		t.Errorf("a process that got the number of one that had ended: %v", err)
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeper := os.NewFile(uintptr(pair[0]), "keeper")
+	s, err := NewServer(os.NewFile(uintptr(pair[1]), "init"), "/", NewReaper(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.wall.Store(true)
+	if err := s.ended(gone, Ending{Status: 5}); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1024)
+	n, err := keeper.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := decodeMessage(b[:n]); err != nil || m.ending != (Ending{Status: 5}) {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	if err := errors.Join(s.conn.Close(), keeper.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestLimitsRefused: by the client, and by the server if the client does not.
