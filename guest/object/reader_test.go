@@ -375,3 +375,14 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("got error %v and %d blames", err, len(r.Blames()))
 	}
 }
+
+// TestFirstBlame: the first fault of a shard is the one that is told, however
+// often a store repeats it.
+func TestFirstBlame(t *testing.T) {
+	r := &Reader{blames: map[int]Blame{}}
+	r.blame(Blame{Leaf: 3, Kind: BlameMissing})
+	r.blame(Blame{Leaf: 3, Kind: BlameHash})
+	if got := r.Blames(); len(got) != 1 || got[0].Kind != BlameMissing {
+		t.Errorf("got %+v", got)
+	}
+}
