@@ -238,6 +238,11 @@ func TestWaivers(t *testing.T) {
 			t.Errorf("%q is not in %+v", what, r.Verdict.Waived)
 		}
 	}
+	r = Verify(chain(withPolicy(`kind = "software"`, `kind = "hardware"`), withPolicy(`software_roots = "accept"`, `software_roots = "refuse"`))(t, captured(t)))
+	accepted(t, "hardware", r)
+	if waived(r, "hardware behind the TPM") {
+		t.Errorf("hardware is waived: %+v", r.Verdict.Waived)
+	}
 	r = Verify(chain(
 		withPolicy(`disk = "any"`, `disk = "fixed"`), withPolicy(`clock = "any"`, `clock = "safe"`), withPolicy(`documents = "any"`, `documents = ["none"]`),
 	)(t, captured(t)))

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -429,7 +430,12 @@ func (s *story) testRunUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.write(t, "full/mine", nil)
-	s.write(t, "forged.grant", s.forgedGrant(t))
+	s.write(t, "forged.grant", s.forgedGrant(t, "other.key", s.guest.t, func(*grant.Document) {}))
+	s.write(t, "words.grant", s.forgedGrant(t, "owner.key", s.guest.t, func(d *grant.Document) { d.Evidence = sha256.Sum256(s.read(t, "params.json")) }))
+	s.write(t, "transcript.grant", s.forgedGrant(t, "owner.key", [64]byte{1}, func(d *grant.Document) {
+		sum := [64]byte{1}
+		d.Transcript = sha256.Sum256(sum[:])
+	}))
 	for name, tt := range map[string]struct {
 		args []string
 		code int
@@ -439,6 +445,8 @@ func (s *story) testRunUsage(t *testing.T) {
 		"public key":          {[]string{"--recipient-key", "@analyst.key.pub"}, 2, "--recipient-key"},
 		"other evidence":      {[]string{"--evidence", "@other.evidence"}, 1, "as in the grant"},
 		"no evidence":         {[]string{"--evidence", "@nosuch"}, 2, "--evidence"},
+		"evidence is none":    {[]string{"--grant", "@words.grant", "--evidence", "@params.json"}, 2, "--evidence: " + s.path("params.json") + ": decoding evidence: "},
+		"other transcript":    {[]string{"--grant", "@transcript.grant", "--evidence", "@evidence.json"}, 1, "got transcript "},
 		"no grant":            {[]string{"--grant", "@params.json"}, 2, "--grant"},
 		"no manifest":         {[]string{"--manifest", "@nosuch/manifest.json"}, 2, "nosuch"},
 		"no leaves":           {[]string{"--manifest", "@params.json"}, 2, "leaves"},
@@ -467,15 +475,16 @@ func (s *story) testRunUsage(t *testing.T) {
 	}
 }
 
-// forgedGrant is the grant as a host would write it: with everything that the
-// files say, signed by a key of its own.
-func (s *story) forgedGrant(t *testing.T) []byte {
+// forgedGrant is the grant signed by another key of the story, for transcript
+// t, with whatever is changed in it.
+func (s *story) forgedGrant(t *testing.T, key string, transcript [64]byte, change func(*grant.Document)) []byte {
 	t.Helper()
 	doc, _, err := grant.Inspect(s.read(t, "grant.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := keyfile.DecodeAudience(s.read(t, "other.key"))
+	change(doc)
+	signer, err := keyfile.DecodeAudience(s.read(t, key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -483,7 +492,7 @@ func (s *story) forgedGrant(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := grant.Seal(doc, other, s.guest.e.KEM, s.guest.t, nodes)
+	b, err := grant.Seal(doc, signer, s.guest.e.KEM, transcript, nodes)
 	if err != nil {
 		t.Fatal(err)
 	}
