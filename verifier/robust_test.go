@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -322,6 +323,8 @@ func TestPinRefuses(t *testing.T) {
 		"negative":   bytes.Replace(good, []byte(`"reset_count":`), []byte(`"reset_count":-`), 1),
 		"large":      bytes.Replace(good, []byte(`"reset_count":`), []byte(`"reset_count":9999999999`), 1),
 		"other key":  bytes.Replace(good, []byte(`"ak":"ACMACwAFBHI`), []byte(`"ak":"ACMACwAFBHY`), 1),
+		"no key":     regexp.MustCompile(`"ak":"[^"]*"`).ReplaceAll(good, []byte(`"ak":"AAAA"`)),
+		"33 bits":    regexp.MustCompile(`"reset_count":[0-9]*`).ReplaceAll(good, []byte(`"reset_count":4294967296`)),
 		"newline":    append(bytes.Clone(good), '\n'),
 		"empty":      {},
 		"much":       append(bytes.Clone(good), make([]byte, MaxPin)...),
