@@ -103,6 +103,12 @@ func TestNewChallengeRefuses(t *testing.T) {
 			t.Errorf("%d random bytes: no error", n)
 		}
 	}
+	// A nonce of zeros would be the one thing left to notice.
+	plain := capturedOptions(t)
+	plain.Enrollment, plain.Root = nil, nil
+	if _, _, err := NewChallenge(errReader{}, plain); err == nil {
+		t.Error("no randomness for a challenge without enrolment: no error")
+	}
 }
 
 type errReader struct{}
