@@ -273,3 +273,31 @@ func TestShardSize(t *testing.T) {
 		t.Errorf("got %d, want %d and one less than %d", maxShard, object.ShardSize, wire.MaxReplyFetch)
 	}
 }
+
+// TestSecondAnswer: a second answer to one request is not taken for the answer to
+// the next.
+func TestSecondAnswer(t *testing.T) {
+	ours, theirs := net.Pipe()
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nshard"
+	host := make(chan error, 1)
+	go func() {
+		_, err := http.ReadRequest(bufio.NewReader(theirs))
+		if err == nil {
+			_, err = io.WriteString(theirs, answer+answer)
+		}
+		host <- err
+	}()
+	c := newChannel(ours)
+	if b, err := c.fetch([32]byte{1}, 5); err != nil || string(b) != "shard" {
+		t.Fatalf("got %q, %v", b, err)
+	}
+	if err := <-host; err != nil {
+		t.Fatal(err)
+	}
+	if b, err := c.fetch([32]byte{2}, 5); !errors.Is(err, errUnasked) {
+		t.Errorf("got %q, %v, want %v", b, err, errUnasked)
+	}
+	if err := errors.Join(ours.Close(), theirs.Close()); err != nil {
+		t.Error(err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"safebox/guest/wire"
+	verifierobject "safebox/verifier/object"
 )
 
 // TestRegion: the kernel says what it does with the memory (Linux
@@ -101,5 +102,37 @@ func TestFetcher(t *testing.T) {
 	}
 	if wire.MaxReplyFetch != 1+1<<20 {
 		t.Errorf("replies of %d bytes", wire.MaxReplyFetch)
+	}
+}
+
+// TestWipeTwice: the second wipe of a grant's nodes is not that of whoever got
+// their slots, and there is no key afterwards, least of all one of zeros.
+func TestWipeTwice(t *testing.T) {
+	a, err := newArena(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &Keeper{arena: a}
+	kept, err := k.newKeys([32]byte{1}, []verifierobject.Node{{Key: [32]byte{2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := kept.Chunk(0); err != nil {
+		t.Fatal(err)
+	}
+	kept.wipe()
+	next, err := a.random()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept.wipe()
+	if bytes.Equal(next.bytes(), make([]byte, slotSize)) {
+		t.Error("somebody else's secret was wiped")
+	}
+	if key, _, _, err := kept.Chunk(0); err == nil {
+		t.Errorf("a key after wipe: %x", key)
+	}
+	if err := a.region.close(); err != nil {
+		t.Error(err)
 	}
 }

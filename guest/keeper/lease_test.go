@@ -25,6 +25,9 @@ func TestLease(t *testing.T) {
 			if _, err := c.Call(wire.OpChunk, wire.Chunk{}.Encode()); !errors.As(err, &p) || p.ID != ProblemGrantLease {
 				t.Errorf("got %v, want %s", err, ProblemGrantLease)
 			}
+			if _, err := c.Call(wire.OpLog, []byte{0}); !errors.As(err, &p) || p.ID != ProblemGrantLease {
+				t.Errorf("a line: got %v, want %s", err, ProblemGrantLease)
+			}
 		},
 		"before the end": func(c *wire.Client) {
 			if err := tryCopy(c); err != nil {

@@ -267,6 +267,19 @@ func TestPrograms(t *testing.T) {
 				t.Error(err)
 			}
 		}},
+		{name: "many lines", outputs: 0, program: func(t *testing.T, c *wire.Client) {
+			begin(t, c)
+			for n := range 4096 {
+				if _, err := c.Call(wire.OpLog, []byte{0}); err != nil {
+					t.Fatalf("line %d: %v", n, err)
+				}
+			}
+			_, err := c.Call(wire.OpLog, []byte{0})
+			refusedAs(t, err, ProblemRequest)
+			if err := finish(c, wire.Done{}); err != nil {
+				t.Error(err)
+			}
+		}},
 		{name: "stays", outputs: 0, program: func(t *testing.T, c *wire.Client) {
 			begin(t, c)
 			if err := finish(c, wire.Done{}); err != nil {
@@ -299,6 +312,31 @@ func TestPrograms(t *testing.T) {
 				t.Errorf("trap %q, %d outputs, want %q, %d", r.Trap, len(r.Outputs), p.trap, p.outputs)
 			}
 		})
+	}
+}
+
+// TestRefusedOutputIsWiped: what nobody keeps, nobody else will wipe.
+func TestRefusedOutputIsWiped(t *testing.T) {
+	s, o := newObject(t), newOwner(t)
+	g, _ := bootFake(t, s.shards)
+	job := g.visit(t, o).order(t, s, chunks01())
+	job.seal(t)
+	j, err := g.admit(&job.job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &session{keeper: g.Keeper, job: j, limits: g.Keeper.limits, ctx: t.Context(), begun: true}
+	for kind, wiped := range map[string]bool{"object": false, "marker": true} {
+		body, err := wire.Output{Kind: kind, Data: bytes.Repeat([]byte{0xaa}, 1000)}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.handle(wire.OpOutput, body); (err != nil) != wiped {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		if got := !bytes.Contains(body, []byte{0xaa}); got != wiped {
+			t.Errorf("%s: wiped %t, want %t", kind, got, wiped)
+		}
 	}
 }
 
@@ -417,6 +455,9 @@ func TestLimits(t *testing.T) {
 	id, job := g.run(t, s, o)
 	g.await(t, id)
 	info := <-infos
+	if info.Time != job.doc.NotBefore*1000 {
+		t.Errorf("time: got %d ms, want the grant's %d s", info.Time, job.doc.NotBefore)
+	}
 	if info.Engine != "interpreter" || info.Memory != 1<<20 || info.Output != 1000 || !bytes.Equal(info.Params, job.job.Params) {
 		t.Errorf("got %+v", info)
 	}
