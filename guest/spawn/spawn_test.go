@@ -299,6 +299,10 @@ func TestOneWorkerAtATime(t *testing.T) {
 	if err := old.Kill(); err != nil { // it is late, and must not hit the next
 		t.Fatal(err)
 	}
+	// Requests are answered in turn: this one after that one.
+	if _, err := c.Start(limits()); err == nil {
+		t.Error("third worker beside the second")
+	}
 	tell(t, w, "exit 3")
 	if e := w.Wait(); e != (Ending{Status: 3}) {
 		t.Errorf("the second worker: got %+v", e)
