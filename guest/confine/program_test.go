@@ -2,6 +2,7 @@ package confine
 
 import (
 	"encoding/binary"
+	"maps"
 	"testing"
 
 	"golang.org/x/net/bpf"
@@ -98,6 +99,25 @@ func TestEachCallOnce(t *testing.T) {
 				t.Errorf("%s: system call %d is listed twice", r, c.number)
 			}
 			seen[c.number] = true
+		}
+	}
+}
+
+// TestLimits: specs/runtime.md A1 for the worker (no core, 8 files); numbers
+// of resources as in Linux include/uapi/asm-generic/resource.h.
+func TestLimits(t *testing.T) {
+	const core, fsize, nproc, nofile, memlock, as, msgqueue = 4, 1, 6, 7, 8, 9, 12
+	for role, want := range map[Role]map[int]uint64{
+		Keeper: {core: 0, fsize: 0, nproc: 64, nofile: 32, memlock: 8388608, as: 8589934592, msgqueue: 0},
+		API:    {core: 0, fsize: 0, nproc: 128, nofile: 128, memlock: 0, as: 8589934592, msgqueue: 0},
+		Worker: {core: 0, fsize: 0, nproc: 64, nofile: 8, memlock: 0, as: 8589934592, msgqueue: 0},
+	} {
+		got := map[int]uint64{}
+		for _, l := range limits(role) {
+			got[l.resource] = l.value
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", role, got, want)
 		}
 	}
 }
