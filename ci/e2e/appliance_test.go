@@ -18,6 +18,7 @@ import (
 	"safebox/host/relay"
 	"safebox/host/shard"
 	"safebox/host/vmm"
+	"safebox/verifier/configuration"
 )
 
 // appliance is a booted guest with its host agent, as `safebox-host launch`
@@ -40,7 +41,20 @@ type launchOptions struct {
 	init   string // package of PID 1
 	shards string
 	tpm    string // folder of a TPM that is kept
-	config []byte // document
+	config []byte // document; nil: none, but for machines with shards patient
+}
+
+// patient is the configuration of machines that have work to do: under plain
+// emulation on busy cores the built-in minute may be short.
+func patient(t *testing.T) []byte {
+	t.Helper()
+	d := configuration.Default()
+	d.Worker.Wall = 600
+	b, err := d.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // launch boots a release through the host agent and waits until it is ready.
@@ -64,6 +78,9 @@ func launch(t *testing.T, o launchOptions) *appliance {
 			t.Fatal(err)
 		}
 		shards = shard.Handler(folder)
+	}
+	if shards != nil && o.config == nil {
+		o.config = patient(t)
 	}
 	folder := release(t, o.init).folder
 	ctx, stop := context.WithCancel(t.Context())

@@ -125,6 +125,7 @@ type hostEvent struct {
 type machine struct {
 	name, folder, boot string
 	shards             string          // folder of shards that the host agent serves to the guest
+	config             string          // file of the configuration document
 	up                 func(hostEvent) // with the started event and the URL; runs while the machine is up, if there is anything to do
 }
 
@@ -138,6 +139,9 @@ func (d *demo) launch(ctx context.Context, m machine) (*told, error) {
 	args := []string{"launch", "--json", "--release", m.folder, "--platform", "vtpm", "--boot", m.boot, "--vcpus", "1", "--accel", d.accel}
 	if m.shards != "" {
 		args = append(args, "--shards", m.shards)
+	}
+	if m.config != "" {
+		args = append(args, "--config", m.config)
 	}
 	cmd := exec.CommandContext(ctx, d.host, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"safebox/image/output"
+	"safebox/verifier/configuration"
 )
 
 // kept is a machine that stays up while the story goes on around it.
@@ -15,14 +18,25 @@ type kept struct {
 	ended chan error
 }
 
-// keepMachine boots the appliance from its disk and returns when it is up.
+// keepMachine boots the appliance from its disk and returns when it is up. It
+// gets a configuration, which the guest measures: under plain emulation on busy
+// cores the built-in minute for a run may be short.
 func (d *demo) keepMachine() error {
+	document := configuration.Default()
+	document.Worker.Wall = 600
+	encoded, err := document.Encode()
+	if err != nil {
+		return err
+	}
+	if err := output.File(d.path("config.json"), whole(encoded)); err != nil {
+		return err
+	}
 	wait, leave := context.WithCancel(d.ctx)
 	k := &kept{name: "disk", leave: leave, ended: make(chan error, 1)}
 	up := make(chan hostEvent, 1)
 	go func() {
 		o, err := d.launch(d.ctx, machine{
-			name: k.name, folder: d.path("release"), boot: "esp", shards: d.path("shards"),
+			name: k.name, folder: d.path("release"), boot: "esp", shards: d.path("shards"), config: d.path("config.json"),
 			up: func(e hostEvent) {
 				up <- e
 				<-wait.Done()
