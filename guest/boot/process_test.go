@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"safebox/guest/api"
@@ -67,6 +68,10 @@ func TestAwaitReady(t *testing.T) {
 	}
 }
 
+// reaper is the one that this process has: two would reap each other's
+// children.
+var reaper = sync.OnceValue(spawn.NewReaper) //nolint:gochecknoglobals // see above
+
 // child is a process of the test's own that ends as told, once a line comes.
 func child(t *testing.T, r *spawn.Reaper, script string) (*spawn.Child, func()) {
 	t.Helper()
@@ -109,7 +114,7 @@ func TestAwaitEnd(t *testing.T) {
 		{"API ends alone", stays, "exit 1", "api-exited", "of the API ended with status 1"},
 	}
 	for _, tt := range tests {
-		r := spawn.NewReaper()
+		r := reaper()
 		keeper, endKeeper := child(t, r, tt.keeper)
 		api, endAPI := child(t, r, tt.api)
 		b := &machine{reaper: r, keeper: keeper, api: api, workers: make(chan error, 1)}
@@ -132,7 +137,7 @@ func TestServiceOfWorkersEnds(t *testing.T) {
 		{"sleep 1", "workers"},
 		{"exit 2", "keeper-exited"},
 	} {
-		r := spawn.NewReaper()
+		r := reaper()
 		keeper, endKeeper := child(t, r, tt.keeper)
 		api, endAPI := child(t, r, "sleep 1")
 		b := &machine{reaper: r, keeper: keeper, api: api, workers: make(chan error, 1)}
