@@ -54,7 +54,7 @@ func (r *recorder) verdict(definitions []definition) *verdict.Verdict {
 	if v.Waived == nil {
 		v.Waived = []verdict.Waiver{}
 	}
-	defined := map[string]bool{}
+	defined := make(map[string]bool, len(definitions))
 	for _, d := range definitions {
 		f, ok := r.found[d.id]
 		if !ok {
