@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -45,9 +46,16 @@ func configuration() map[string]string {
 	}
 }
 
-// Start makes a TPM and powers it on; it ends with the test. Its registers
-// are those of a machine whose firmware measured nothing yet.
+// Start makes a TPM with the banks that are measured and powers it on; it ends
+// with the test. Its registers are those of a machine whose firmware measured
+// nothing yet.
 func Start(t testing.TB) *TPM {
+	t.Helper()
+	return StartBanks(t, "sha256", "sha384")
+}
+
+// StartBanks is Start for a TPM that keeps these PCR banks only.
+func StartBanks(t testing.TB, banks ...string) *TPM {
 	t.Helper()
 	// Not t.TempDir: the path of a socket has at most 107 bytes (unix(7)), and
 	// names of tests are long.
@@ -74,7 +82,7 @@ func Start(t testing.TB) *TPM {
 		}
 	}
 	setup := exec.Command(tool(t, "swtpm_setup"), "--tpm2", "--tpmstate", "state", "--config", "setup.conf",
-		"--pcr-banks", "sha256,sha384", "--create-ek-cert", "--create-platform-cert", "--lock-nvram")
+		"--pcr-banks", strings.Join(banks, ","), "--create-ek-cert", "--create-platform-cert", "--lock-nvram")
 	setup.Dir = d.Dir
 	setup.Env = append(os.Environ(), "TMPDIR=tmp")
 	if out, err := setup.CombinedOutput(); err != nil {
