@@ -11,6 +11,7 @@
 package tpm
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -89,6 +90,13 @@ type Input struct {
 
 	// Firmware is the firmware's file. Without it PCR 0 is not predicted.
 	Firmware []byte
+
+	// SecureBoot is the state that the firmware finds in its variables. Nil:
+	// a firmware that was built without Secure Boot, which has none of them.
+	SecureBoot *SecureBoot
+
+	// Profile is the profile of the UKI that its load options choose.
+	Profile int
 }
 
 // Rule says how a register is to be compared (specs/protocol.md 4).
@@ -118,6 +126,17 @@ func (r Rule) String() string {
 type Prediction struct {
 	Bank Bank
 	PCRs [eventlog.PCRs]Register
+
+	// Sequence holds the events of the registers that have a value in the
+	// order in which they stand in the log. On a platform that maps several
+	// PCRs to one register, this is the order in which that is extended.
+	Sequence []PCREvent
+}
+
+// PCREvent is an event and the register that it extends.
+type PCREvent struct {
+	PCR int
+	Event
 }
 
 // Register is the prediction for one PCR.
@@ -151,6 +170,9 @@ func PredictBanks(in Input, banks ...Bank) ([]*Prediction, error) {
 		if bank != SHA256 && bank != SHA384 {
 			return nil, fmt.Errorf("predicting PCRs: bank: got %v, want sha256 or sha384", bank)
 		}
+	}
+	if in.SecureBoot != nil || in.Profile != 0 {
+		return nil, errors.New("predicting PCRs: Secure Boot and profiles: not supported by this version")
 	}
 	src, err := in.open()
 	if err != nil {
