@@ -1,19 +1,30 @@
 package eventlog
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Encode is the inverse of Decode. It does not check what it writes: an author
 // of tests wants to encode logs that Decode refuses.
-func (l *Log) Encode() []byte {
-	spec := l.Header.encode()
+func (l *Log) Encode() []byte { return encode(0, &l.Header, l.Events) }
+
+// Encode is the inverse of DecodeCCEL, unchecked as Log.Encode.
+func (l *CCLog) Encode() []byte {
+	b := encode(l.HeaderRegister, &l.Header, l.Events)
+	return append(b, bytes.Repeat([]byte{l.Filler}, l.Filling)...)
+}
+
+func encode(register uint32, h *Header, events []Event) []byte {
+	spec := h.encode()
 	le := binary.LittleEndian
-	b := le.AppendUint32(nil, 0)
+	b := le.AppendUint32(nil, register)
 	b = le.AppendUint32(b, uint32(NoAction))
 	b = append(b, make([]byte, legacyDigestSize)...)
 	b = le.AppendUint32(b, uint32(len(spec)))
 	b = append(b, spec...)
-	for i := range l.Events {
-		b = l.Events[i].append(b)
+	for i := range events {
+		b = events[i].append(b)
 	}
 	return b
 }

@@ -36,34 +36,33 @@ const (
 	maxDigestSize    = 64 // the largest TPMU_HA of the TPM 2.0 Library, Part 2
 )
 
-// header parses the first event, a TCG_PCClientPCREvent (PFP 10.2.1):
+// header parses the first event, a TCG_PCClientPCREvent (PFP 10.2.1), and
+// returns its register with it, which its caller checks:
 //
-//	pcrIndex       u32       0
+//	pcrIndex       u32
 //	eventType      u32       EV_NO_ACTION
 //	digest         20 bytes  zero
 //	eventDataSize  u32
 //	event          eventDataSize bytes
-func (d *decoder) header() (*Header, error) {
-	pcr, typ := d.u32("PCR index"), Type(d.u32("type"))
+func (d *decoder) header() (uint32, *Header, error) {
+	register, typ := d.u32(d.registers.index), Type(d.u32("type"))
 	digest := d.bytes(legacyDigestSize, "digest")
 	size := d.u32("event size")
 	if d.err != nil {
-		return nil, d.err
-	}
-	if pcr != 0 {
-		return nil, fmt.Errorf("PCR index: got %d, want 0 (a log of a TPM)", pcr)
+		return 0, nil, d.err
 	}
 	if typ != NoAction {
-		return nil, fmt.Errorf("type: got %v, want %v", typ, NoAction)
+		return 0, nil, fmt.Errorf("type: got %v, want %v", typ, NoAction)
 	}
 	if !zero(digest) {
-		return nil, fmt.Errorf("digest: got %x, want zeros", digest)
+		return 0, nil, fmt.Errorf("digest: got %x, want zeros", digest)
 	}
 	data := d.bytes(int(min(size, MaxEventSize+1)), "event data")
 	if d.err != nil {
-		return nil, d.err
+		return 0, nil, d.err
 	}
-	return decodeSpecID(data)
+	h, err := decodeSpecID(data)
+	return register, h, err
 }
 
 // decodeSpecID parses a TCG_EfiSpecIDEvent (PFP 10.4.5.1):

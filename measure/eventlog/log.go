@@ -4,10 +4,18 @@
 //
 // It implements the crypto-agile log of the TCG PC Client Platform Firmware
 // Profile (PFP), Family 2.0, Level 00, Version 1.06 Revision 52, sections 10.2
-// (structures) and 10.4 (events), in the form in which Linux exposes it as
+// (structures) and 10.4 (events), in two forms:
+//
+// Log is a TPM's, as Linux exposes it in
 // /sys/kernel/security/tpm0/binary_bios_measurements: the Specification ID
-// event, then one TCG_PCR_EVENT2 after the other and nothing else. All numbers
-// are little endian and nothing is aligned.
+// event, then one TCG_PCR_EVENT2 after the other and nothing else.
+//
+// CCLog is a confidential guest's (UEFI 2.10, section 38, Confidential
+// Computing), which Linux exposes in /sys/firmware/acpi/tables/data/CCEL: the
+// same with measurement registers in place of PCRs, and a filled rest. Its
+// place is told by the ACPI table CCEL: CCELTable.
+//
+// All numbers are little endian and nothing is aligned.
 package eventlog
 
 import (
@@ -34,9 +42,10 @@ type Log struct {
 	Events []Event // in the order of the log
 }
 
-// Event is one TCG_PCR_EVENT2 (PFP 10.2.2).
+// Event is one TCG_PCR_EVENT2 (PFP 10.2.2), or a CC_EVENT (UEFI 2.10, section 38),
+// which is laid out alike.
 type Event struct {
-	PCR     uint32
+	PCR     uint32 // in a CCLog the index of the measurement register
 	Type    Type
 	Digests []Digest // one for each of the header's algorithms, in its order
 	Data    []byte
@@ -63,24 +72,44 @@ func Decode(b []byte) (*Log, error) {
 	if len(b) > MaxSize {
 		return nil, fmt.Errorf("parsing event log: length: got %d, want at most %d", len(b), MaxSize)
 	}
-	d := decoder{b: b}
-	h, err := d.header()
+	d := decoder{b: b, registers: registers{index: "PCR index", count: PCRs}}
+	pcr, h, err := d.header()
+	if err == nil && pcr != 0 {
+		err = fmt.Errorf("PCR index: got %d, want 0 (a log of a TPM)", pcr)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("parsing event log header: %w", err)
 	}
-	l := &Log{Header: *h}
-	for d.off < len(b) {
-		if len(l.Events) == MaxEvents {
+	events, err := d.events(h.Algorithms)
+	if err != nil {
+		return nil, err
+	}
+	return &Log{Header: *h, Events: events}, nil
+}
+
+// events parses events up to the end, or to the filling of a log that may have
+// one.
+func (d *decoder) events(algorithms []AlgorithmSize) ([]Event, error) {
+	var events []Event
+	for d.off < len(d.b) {
+		if d.registers.filled {
+			if end, err := atFilling(d.b[d.off:]); err != nil {
+				return nil, fmt.Errorf("parsing event log at %#x: %w", d.off, err)
+			} else if end {
+				break
+			}
+		}
+		if len(events) == MaxEvents {
 			return nil, fmt.Errorf("parsing event log at %#x: more than %d events", d.off, MaxEvents)
 		}
 		start := d.off
-		e, err := d.event(h.Algorithms)
+		e, err := d.event(algorithms)
 		if err != nil {
-			return nil, fmt.Errorf("parsing event %d at %#x: %w", len(l.Events), start, err)
+			return nil, fmt.Errorf("parsing event %d at %#x: %w", len(events), start, err)
 		}
-		l.Events = append(l.Events, *e)
+		events = append(events, *e)
 	}
-	return l, nil
+	return events, nil
 }
 
 // event parses a TCG_PCR_EVENT2 (PFP 10.2.2):
@@ -91,14 +120,14 @@ func Decode(b []byte) (*Log, error) {
 //	eventSize  u32
 //	event      eventSize bytes
 func (d *decoder) event(algorithms []AlgorithmSize) (*Event, error) {
-	e := &Event{PCR: d.u32("PCR index")}
+	e := &Event{PCR: d.u32(d.registers.index)}
 	e.Type = Type(d.u32("type"))
 	count := d.u32("digest count")
 	if d.err != nil {
 		return nil, d.err
 	}
-	if e.PCR >= PCRs {
-		return nil, fmt.Errorf("PCR index: got %d, want below %d", e.PCR, PCRs)
+	if e.PCR >= d.registers.count {
+		return nil, fmt.Errorf("%s: got %d, want below %d", d.registers.index, e.PCR, d.registers.count)
 	}
 	if count != uint32(len(algorithms)) {
 		return nil, fmt.Errorf("digest count: got %d, want %d as in the header", count, len(algorithms))
@@ -122,9 +151,17 @@ func (d *decoder) event(algorithms []AlgorithmSize) (*Event, error) {
 // decoder walks over the bytes of a log. After its first error it returns
 // zeros, so that a structure is read in one go and the error looked at once.
 type decoder struct {
-	b   []byte
-	off int
-	err error
+	b         []byte
+	off       int
+	err       error
+	registers registers
+}
+
+// registers is what the two forms of a log differ in.
+type registers struct {
+	index  string // what the number of a register is called
+	count  uint32
+	filled bool // the log lies in an area whose rest is filled
 }
 
 // bytes returns a copy of the next n bytes, so that a decoded log does not
