@@ -9,7 +9,8 @@
 //  2. Object members sorted by name (bytewise: names are ASCII), no name twice.
 //  3. Integers only, from -(2^53-1) to 2^53-1, without exponent or leading zero.
 //  4. Strings escape only what RFC 8259 demands, in RFC 8785 form.
-//  5. Every field of the Go type is present; none is unknown.
+//  5. Every field of the Go type is present, but for optional lists and objects,
+//     which are absent when they are empty; none is unknown.
 package canon
 
 import (

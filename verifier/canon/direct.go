@@ -17,7 +17,8 @@ import (
 // the members of an object in the one order that they can have, so it needs no
 // second encoding to compare with. It reports false for anything that it does
 // not read: bytes that are not canonical, and Go types that no document has
-// (maps, interfaces, floats, embedded fields, options in tags).
+// (maps, interfaces, floats, embedded fields, options in tags other than
+// omitempty).
 type direct struct {
 	b       []byte // what is left
 	members map[reflect.Type][]member
@@ -25,8 +26,9 @@ type direct struct {
 
 // member is a field of a struct under its name in JSON.
 type member struct {
-	prefix string // the name in quotes and the colon
-	index  int
+	prefix   string // the name in quotes and the colon
+	index    int
+	optional bool // absent when empty, never there and empty
 }
 
 // decodeDirect fills in v, a pointer that is not nil.
@@ -116,15 +118,31 @@ func (d *direct) object(v reflect.Value, depth int) bool {
 	if !ok || !d.literal("{") {
 		return false
 	}
-	for i, m := range list {
-		if i > 0 && !d.literal(",") {
-			return false
+	comma := ""
+	for _, m := range list {
+		field := v.Field(m.index)
+		if !d.literal(comma + m.prefix) {
+			if !m.optional {
+				return false
+			}
+			field.SetZero()
+			continue
 		}
-		if !d.literal(m.prefix) || !d.value(v.Field(m.index), depth+1) {
+		comma = ","
+		if !d.value(field, depth+1) || m.optional && empty(field) {
 			return false
 		}
 	}
 	return d.literal("}")
+}
+
+// empty is what encoding/json leaves out under omitempty, of the kinds that
+// membersOf lets be optional.
+func empty(v reflect.Value) bool {
+	if v.Kind() == reflect.Pointer {
+		return v.IsNil()
+	}
+	return v.Len() == 0
 }
 
 // membersOf lists the fields of a struct type, sorted by their names.
@@ -136,10 +154,11 @@ func (d *direct) membersOf(t reflect.Type) ([]member, bool) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, ok := strings.CutPrefix(string(f.Tag), `json:`) // and no other key
+		name, optional := cutOption(name, f.Type)
 		if !ok || f.Anonymous || !f.IsExported() || !plainName(name) {
 			return nil, false
 		}
-		list = append(list, member{prefix: name + ":", index: i})
+		list = append(list, member{prefix: name + ":", index: i, optional: optional})
 	}
 	slices.SortFunc(list, func(a, b member) int { return cmp.Compare(a.name(), b.name()) })
 	for i := 1; i < len(list); i++ {
@@ -154,6 +173,14 @@ func (d *direct) membersOf(t reflect.Type) ([]member, bool) {
 // name is what members are sorted by. A quote sorts before most of what names
 // are made of, so it can't be left on.
 func (m member) name() string { return m.prefix[1 : len(m.prefix)-2] }
+
+// cutOption takes omitempty off a name in quotes, for lists and pointers.
+func cutOption(name string, t reflect.Type) (string, bool) {
+	if plain, ok := strings.CutSuffix(name, `,omitempty"`); ok && (t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer) {
+		return plain + `"`, true
+	}
+	return name, false
+}
 
 // plainName accepts a name in quotes that needs no escape and holds no option.
 func plainName(s string) bool {

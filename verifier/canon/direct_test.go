@@ -23,6 +23,9 @@ type every struct {
 	Names   []string    `json:"names"`
 	Blobs   [][]byte    `json:"blobs"`
 	Hashes  []Octets32  `json:"hashes"`
+	Option  *inner      `json:"aa_option,omitempty"` // first, last and in between by name
+	Options []inner     `json:"serials,omitempty"`
+	Tail    []string    `json:"zz_tail,omitempty"`
 }
 
 type inner struct {
@@ -36,6 +39,8 @@ func examples() []string {
 	return []string{
 		`{"blobs":null,"count":0,"flag":false,"hash":"` + strings.Repeat("00", 32) + `","hashes":null,"list":null,"names":null,"octets":null,"pairs":null,"pointer":null,"serial":"` + strings.Repeat("00", 16) + `","signed":0,"small":0,"text":"","wide":0}`,
 		`{"blobs":["","AA==","AAE="],"count":9007199254740991,"flag":true,"hash":"` + hash + `","hashes":["` + hash + `"],"list":[{"alpha":"é€","zeta":-1},{"alpha":"\"\\/\b\f\n\r\t\u0000\u001f","zeta":7}],"names":["a",""],"octets":"AQID","pairs":[[0,1],[4294967295,2]],"pointer":{"alpha":"<>&","zeta":0},"serial":"` + strings.Repeat("0b", 16) + `","signed":-2147483648,"small":255,"text":"x","wide":-9007199254740991}`,
+		`{"aa_option":{"alpha":"","zeta":0},"blobs":null,"count":0,"flag":false,"hash":"` + hash + `","hashes":null,"list":null,"names":null,"octets":null,"pairs":null,"pointer":null,"serial":"` + strings.Repeat("00", 16) + `","serials":[{"alpha":"","zeta":1}],"signed":0,"small":0,"text":"","wide":0,"zz_tail":["x"]}`,
+		`{"blobs":null,"count":0,"flag":false,"hash":"` + hash + `","hashes":null,"list":null,"names":null,"octets":null,"pairs":null,"pointer":null,"serial":"` + strings.Repeat("00", 16) + `","signed":0,"small":0,"text":"","wide":0,"zz_tail":[""]}`,
 	}
 }
 
@@ -61,8 +66,10 @@ func TestDirectOfOtherTypes(t *testing.T) {
 	if decodeDirect([]byte(`{"a":1}`), &map[string]int{}) || decodeDirect([]byte(`1.5`), new(float64)) ||
 		decodeDirect([]byte(`1`), new(any)) || decodeDirect([]byte(`{}`), nil) || decodeDirect([]byte(`1`), 1) ||
 		decodeDirect([]byte(`{"a":1}`), &struct {
-			A int `json:"a,omitempty"`
-		}{}) {
+			A int `json:"a,string"`
+		}{}) || decodeDirect([]byte(`{"a":1}`), &struct {
+		A int `json:"a,omitempty"`
+	}{}) {
 		t.Error("read a type that it does not know")
 	}
 	if err := Unmarshal([]byte(`{"a":1}`), &map[string]int{}); err != nil {
@@ -91,6 +98,17 @@ func same(t *testing.T, b []byte) {
 	ok, err := decodeDirect(b, &one), decodeTwice(b, &two)
 	if ok != (err == nil) || ok && !reflect.DeepEqual(one, two) {
 		t.Errorf("one pass: %t, two: %v: %q", ok, err, b)
+	}
+}
+
+// TestEmptyOption: what may be absent is never there and empty.
+func TestEmptyOption(t *testing.T) {
+	for _, text := range []string{`"zz_tail":[]`, `"zz_tail":null`} {
+		b := []byte(strings.Replace(examples()[0], `"wide":0}`, `"wide":0,`+text+`}`, 1))
+		if err := Unmarshal(b, &every{}); err == nil {
+			t.Errorf("accepted %s", text)
+		}
+		same(t, b)
 	}
 }
 
