@@ -38,11 +38,11 @@ const (
 const (
 	LoadedHigh     = 1 << 0 // loadflags: protected-mode code goes to 0x100000
 	CanUseHeap     = 1 << 7 // loadflags: heap_end_ptr is valid
-	KernelIs64     = 1 << 0 // xloadflags: entry point at 0x200
-	LoadAbove4G    = 1 << 1 // xloadflags: kernel, boot_params, initrd above 4 GiB
-	EFIHandover32  = 1 << 2 // xloadflags
-	EFIHandover64  = 1 << 3 // xloadflags
-	EFIKexec       = 1 << 4 // xloadflags
+	Kernel64       = 1 << 0 // xloadflags: XLF_KERNEL_64, entry point at 0x200
+	LoadAbove4G    = 1 << 1 // xloadflags: XLF_CAN_BE_LOADED_ABOVE_4G
+	EFIHandover32  = 1 << 2 // xloadflags: XLF_EFI_HANDOVER_32
+	EFIHandover64  = 1 << 3 // xloadflags: XLF_EFI_HANDOVER_64
+	EFIKexec       = 1 << 4 // xloadflags: XLF_EFI_KEXEC
 	FiveLevel      = 1 << 5 // xloadflags: XLF_5LEVEL
 	FiveLevelInUse = 1 << 6 // xloadflags: XLF_5LEVEL_ENABLED
 )
