@@ -1,9 +1,20 @@
-// Package ovmf reads what a measurement needs out of an OVMF firmware image.
+// Package ovmf reads what a measurement needs out of an OVMF firmware image:
+// the tables at its end, by which a VMM launches a confidential guest, and the
+// volumes that are measured while it boots.
 //
-// OVMF.fd and OVMF_CODE.fd are a row of firmware volumes (UEFI Platform
-// Initialization 1.8, Volume 3). One of them, FVMAIN_COMPACT, holds a single
-// file with an LZMA-compressed section, and in that lie the volumes that SEC
-// unpacks into memory: PEIFV and DXEFV (edk2 OvmfPkg/OvmfPkgX64.fdf). PEI
+// The tables: the last bytes of an image hold a list of GUIDs with data,
+// written to be read backwards (edk2 stable202502, OvmfPkg/ResetVector/Ia16/
+// ResetVectorVtf0.asm; QEMU docs/specs/sev-guest-firmware.rst). Two of its
+// entries point at metadata, a list of ranges of guest memory: for SEV-SNP
+// that of OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm, for TDX that of the
+// Intel TDX Virtual Firmware Design Guide (344991-004US, section 11) in
+// OvmfPkg/ResetVector/X64/OvmfMetadata.asm. Decode reads them and Open also
+// checks that the image is whole.
+//
+// The volumes: OVMF.fd and OVMF_CODE.fd are a row of firmware volumes (UEFI
+// Platform Initialization 1.8, Volume 3). One of them, FVMAIN_COMPACT, holds a
+// single file with an LZMA-compressed section, and in that lie the volumes that
+// SEC unpacks into memory: PEIFV and DXEFV (edk2 OvmfPkg/OvmfPkgX64.fdf). PEI
 // hashes both into PCR 0 before it uses them (TCG PFP 1.06,
 // EV_EFI_PLATFORM_FIRMWARE_BLOB); DXEFV is still as it was in the file then.
 package ovmf

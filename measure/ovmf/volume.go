@@ -135,9 +135,3 @@ func sum16(b []byte) uint16 {
 }
 
 func align(n, to int) int { return (n + to - 1) / to * to }
-
-// guid writes an EFI_GUID as UEFI 2.10, appendix A does.
-func guid(b []byte) string {
-	le := binary.LittleEndian
-	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", le.Uint32(b), le.Uint16(b[4:]), le.Uint16(b[6:]), b[8:10], b[10:16])
-}
