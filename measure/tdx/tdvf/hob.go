@@ -148,7 +148,7 @@ func TDHOB(im *ovmf.Image, memory uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	ram, err := q35(memory)
+	ram, err := Q35RAM(memory)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,9 @@ const (
 	physicalEnd = 1 << 52
 )
 
-func q35(memory uint64) ([]Range, error) {
+// Q35RAM lists the ranges of RAM that QEMU's machine q35 has with so many bytes
+// of memory.
+func Q35RAM(memory uint64) ([]Range, error) {
 	if memory == 0 || memory%memoryUnit != 0 {
 		return nil, fmt.Errorf("memory: got %d bytes, want a multiple of %d: QEMU rounds other sizes", memory, memoryUnit)
 	}
