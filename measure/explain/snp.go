@@ -1,0 +1,187 @@
+package explain
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"safebox/measure/ovmf"
+	"safebox/measure/snp"
+)
+
+// Mode is the kind of SEV under which a guest is launched.
+type Mode uint8
+
+// The kinds of SEV.
+const (
+	SEVSNP Mode = iota + 1 // launch digest of 48 bytes
+	SEVES                  // 32 bytes
+	SEV                    // 32 bytes
+)
+
+// String returns the name as AMD writes it.
+func (m Mode) String() string {
+	switch m {
+	case SEVSNP:
+		return "SEV-SNP"
+	case SEVES:
+		return "SEV-ES"
+	case SEV:
+		return "SEV"
+	}
+	return fmt.Sprintf("mode %d", uint8(m))
+}
+
+// launchDigest is the name of the value, as in a release.
+const launchDigest = "launch_digest"
+
+// Named is another input than the expected one, with a name for the sentence:
+// "OVMF of release 1.2".
+type Named[T any] struct {
+	Name  string
+	Value T
+}
+
+// SNP is a launch under SEV-SNP, SEV-ES or SEV whose digest was expected, and
+// what else the caller has at hand.
+type SNP struct {
+	Mode   Mode
+	Launch snp.Launch
+
+	// CommandLine is the text behind Launch.Kernel.CommandLine. Nil: unknown, and
+	// only its absence is tried.
+	CommandLine *string
+
+	// Inputs of other releases, to be tried in place of the expected ones. Kernels
+	// and Initrds are SHA-256 digests of the files. Without an expected kernel,
+	// Kernels are tried as ones that the host gave.
+	Firmware     []Named[snp.Firmware]
+	Kernels      []Named[[32]byte]
+	Initrds      []Named[[32]byte]
+	CommandLines []Named[string]
+
+	// Owner is what the owner of a SEV or SEV-ES guest knows of LAUNCH_MEASURE. Nil:
+	// its answer can't be told from a launch digest.
+	Owner *Owner
+}
+
+// Owner holds what LAUNCH_MEASURE hashes beside the launch digest.
+type Owner struct {
+	TIK      [16]byte // transport integrity key
+	Measured snp.Measured
+}
+
+// maxAlternatives bounds each list of other inputs.
+const maxAlternatives = 64
+
+// snpProbes bounds the search: 2 s on one core of today.
+const snpProbes = 5000
+
+// Explain searches for launches that give the reported digest.
+func (in SNP) Explain(reported []byte) (*Result, error) {
+	if err := in.check(reported); err != nil {
+		return nil, fmt.Errorf("explaining launch digest: %w", err)
+	}
+	expected, failed := in.expected()
+	r, err := newResult(launchDigest, expected, reported)
+	if err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		r.note("the expected launch has no digest: %v", failed)
+	}
+	l := newLab(&in, reported)
+	s := search[snpState]{start: l.start, axes: l.axes(), probe: l.probe, most: l.most()}
+	s.run()
+	if s.tried == 0 {
+		return nil, fmt.Errorf("explaining launch digest: no neighbour of the expected launch can be measured: %w", failed)
+	}
+	s.report(r, "this launch", Axis{
+		Name: axisVCPUs, Expected: fmt.Sprint(in.Launch.VCPUs), Values: snp.MaxVCPUs - 1,
+	})
+	in.notes(r, reported)
+	return r, nil
+}
+
+// check refuses what is no question.
+func (in *SNP) check(reported []byte) error {
+	switch in.Mode {
+	case SEVSNP, SEVES, SEV:
+	default:
+		return fmt.Errorf("mode: got %v, want SEV-SNP, SEV-ES or SEV", in.Mode)
+	}
+	if len(reported) != 32 && len(reported) != 48 {
+		return fmt.Errorf("reported value: got %d bytes, want 48 (SEV-SNP) or 32 (SEV, SEV-ES)", len(reported))
+	}
+	for _, n := range []int{len(in.Firmware), len(in.Kernels), len(in.Initrds), len(in.CommandLines)} {
+		if n > maxAlternatives {
+			return fmt.Errorf("other inputs: got %d of a kind, want at most %d", n, maxAlternatives)
+		}
+	}
+	if k := in.Launch.Kernel; k != nil && in.CommandLine != nil && snp.HashCommandLine(*in.CommandLine) != k.CommandLine {
+		return errors.New("command line: the text is not the one whose hash is in the expected launch")
+	}
+	return nil
+}
+
+// expected is the digest of the launch.
+func (in *SNP) expected() ([]byte, error) {
+	switch in.Mode {
+	case SEVSNP:
+		d, err := snp.Measure(in.Launch)
+		if err != nil {
+			return nil, err
+		}
+		return d[:], nil
+	case SEVES:
+		d, err := snp.MeasureSEVES(in.Launch)
+		if err != nil {
+			return nil, err
+		}
+		return d[:], nil
+	case SEV:
+	}
+	d, err := snp.MeasureSEV(in.Launch)
+	if err != nil {
+		return nil, err
+	}
+	return d[:], nil
+}
+
+// notes says what the digest can't tell.
+func (in *SNP) notes(r *Result, reported []byte) {
+	if bytes.Count(reported, []byte{0}) == len(reported) {
+		r.note("the reported digest is all zeros: nothing was launched")
+	}
+	if len(reported) == 32 && in.Owner == nil && len(r.Findings) == 0 {
+		r.note("what LAUNCH_MEASURE answers is an HMAC of the launch digest, not the digest: without the session's key (TIK) it can't be told from any other value")
+	}
+	if l := in.Launch.Firmware; l.Seed != nil && len(reported) == 32 {
+		r.note("the firmware was given as a hash of SEV-SNP: SEV and SEV-ES need the image")
+	}
+	if len(r.Findings) == 0 {
+		r.note("policy, HOST_DATA, ID block and report data are not part of a launch digest")
+	}
+}
+
+// hasUnknown tells if the SEV metadata has sections of unknown types.
+func hasUnknown(sections []ovmf.SEVSection) bool {
+	for _, s := range sections {
+		if unknownType(s) {
+			return true
+		}
+	}
+	return false
+}
+
+func unknownType(s ovmf.SEVSection) bool {
+	switch s.Type {
+	case ovmf.SecMem, ovmf.Secrets, ovmf.CPUID, ovmf.SVSMCAA, ovmf.KernelHashes:
+		return false
+	}
+	return true
+}
+
+// noInitrd is the hash of no bytes.
+func noInitrd() [32]byte { return sha256.Sum256(nil) }
