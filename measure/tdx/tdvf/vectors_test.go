@@ -117,22 +117,20 @@ func realHOB(t *testing.T, v vectortest.Vector) {
 	}
 	v.Decode(t, &td)
 	var accepted []Range
-	im := &ovmf.Image{Bytes: make([]byte, 2*pageSize), TDX: []ovmf.TDXSection{
-		{Offset: pageSize, RawSize: pageSize, GPA: addressEnd - pageSize, MemSize: pageSize, Attributes: ovmf.MRExtend},
-	}}
+	var memory []ovmf.TDXSection
 	for _, r := range td.Inputs.Accepted {
 		accepted = append(accepted, Range{r[0], r[1] - r[0]})
 		typ := ovmf.TempMem
 		if r[0] == td.Inputs.HOB {
 			typ = ovmf.TDHOB
 		}
-		im.TDX = append(im.TDX, ovmf.TDXSection{GPA: r[0], MemSize: r[1] - r[0], Type: typ})
+		memory = append(memory, ovmf.TDXSection{GPA: r[0], MemSize: r[1] - r[0], Type: typ})
 	}
 	fromRanges, err := HOB([]Range{{0, td.Inputs.Memory}}, td.Inputs.HOB, accepted)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromMetadata, err := TDHOB(im, td.Inputs.Memory)
+	fromMetadata, err := TDHOB(image(t, 0x400000, 0x84000, memory), td.Inputs.Memory)
 	if err != nil {
 		t.Fatal(err)
 	}
