@@ -37,3 +37,14 @@ func BenchmarkDXEVolume(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkOpen is for an image of 4 MiB. Only its last page is looked at.
+func BenchmarkOpen(b *testing.B) {
+	firmware := readShared(b, fileUnified)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Open(firmware); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

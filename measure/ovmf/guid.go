@@ -19,8 +19,10 @@ func (g GUID) String() string {
 func guid(b []byte) string { return GUID(b[:16]).String() }
 
 // GUIDs of the footer table (edk2 OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm)
-// and of the TDX descriptor (OvmfPkg/ResetVector/X64/OvmfMetadata.asm). The
-// SVSM entry is COCONUT-SVSM's, bootlib/src/firmware.rs.
+// and of the TDX descriptor (OvmfPkg/ResetVector/X64/IntelTdxMetadata.asm). The
+// entries for an SVSM and for IGVM are those of COCONUT-SVSM,
+// bootlib/src/firmware.rs; nothing is measured by IGVM metadata, so it is not
+// read.
 const (
 	guidFooter        = "96b582de-1fb2-45f7-baea-a366c55a082d"
 	guidResetBlock    = "00f771de-1a7e-4fcb-890e-68c77e2fb44e"
@@ -29,6 +31,7 @@ const (
 	guidSEVMetadata   = "dc886566-984a-4798-a75e-5585a7bf67cc"
 	guidTDXMetadata   = "e47a6535-984a-4798-865e-4685a7bf8ec2"
 	guidSVSMInfo      = "a789a612-0597-4c4b-a49f-cbb1fe9d1ddd"
+	guidIGVMMetadata  = "784fa70e-3176-4677-8a20-04b68699e374"
 	guidTDXDescriptor = "e9eaf9f3-168e-44d5-a8eb-7f4d8738f6ae"
 )
 
@@ -54,6 +57,8 @@ func kindOf(guid string) entryKind {
 		return entryKind{"TDX metadata", 4}
 	case guidSVSMInfo:
 		return entryKind{"SVSM info", 4}
+	case guidIGVMMetadata:
+		return entryKind{"IGVM metadata", 4}
 	}
 	return entryKind{}
 }

@@ -50,6 +50,9 @@ func (im *Image) checkRaw(s TDXSection) error {
 	if s.Type != BFV && s.Type != CFV {
 		return nil
 	}
+	if s.RawSize == 0 {
+		return fmt.Errorf("raw data size: got 0, want 1 or more")
+	}
 	if want := im.GPA() + uint64(s.Offset); s.GPA != want {
 		return fmt.Errorf("address: got %#x, want %#x, where offset %#x of the file is mapped: %s", s.GPA, want, s.Offset, hint)
 	}
@@ -83,7 +86,7 @@ func (im *Image) hasSEV(t SEVType) bool {
 
 // isX64 reports whether the metadata has the sections that OvmfPkgX64 and
 // IntelTdxX64 share (edk2 OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm and
-// OvmfMetadata.asm). IntelTdxX64 leaves the calling area of an SVSM empty.
+// IntelTdxMetadata.asm). IntelTdxX64 leaves the calling area of an SVSM empty.
 func (im *Image) isX64() bool {
 	var sev []SEVType
 	for _, s := range im.SEV {

@@ -6,10 +6,10 @@
 // written to be read backwards (edk2 stable202502, OvmfPkg/ResetVector/Ia16/
 // ResetVectorVtf0.asm; QEMU docs/specs/sev-guest-firmware.rst). Two of its
 // entries point at metadata, a list of ranges of guest memory: for SEV-SNP
-// that of OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm, for TDX that of the
-// Intel TDX Virtual Firmware Design Guide (344991-004US, section 11) in
-// OvmfPkg/ResetVector/X64/OvmfMetadata.asm. Decode reads them and Open also
-// checks that the image is whole.
+// that of OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm, for TDX that of
+// OvmfPkg/ResetVector/X64/IntelTdxMetadata.asm (Intel TDX Virtual Firmware
+// Design Guide, document 344991). Decode reads them and Open also checks that
+// the image is whole.
 //
 // The volumes: OVMF.fd and OVMF_CODE.fd are a row of firmware volumes (UEFI
 // Platform Initialization 1.8, Volume 3). One of them, FVMAIN_COMPACT, holds a

@@ -3,7 +3,7 @@ package ovmf
 import "fmt"
 
 // sevSectionSize is the size of a section in SEV metadata (edk2
-// OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm), all u32:
+// OvmfPkg/ResetVector/X64/OvmfSevMetadata.asm), all of it u32:
 //
 //	0  address
 //	4  size

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// The TDX descriptor (edk2 OvmfPkg/ResetVector/X64/OvmfMetadata.asm; Intel TDX
-// Virtual Firmware Design Guide 344991-004US, section 11.2). A GUID precedes
-// it. Fields of a section:
+// The TDX metadata of the Intel TDX Virtual Firmware Design Guide (document
+// 344991), as edk2 OvmfPkg/ResetVector/X64/IntelTdxMetadata.asm writes it: a
+// GUID, the descriptor, the sections. Fields of a section:
 //
 //	 0  data offset in the image  u32
 //	 4  raw data size             u32
@@ -39,8 +39,8 @@ const (
 // TDXType says what a section is for.
 type TDXType uint32
 
-// The section types of the design guide; those from PermMem on appear in
-// td-shim only.
+// The section types of IntelTdxMetadata.asm and, from PermMem on, of td-shim
+// (td-shim-interface/src/metadata.rs).
 const (
 	BFV          TDXType = 0 // boot firmware volume: the code
 	CFV          TDXType = 1 // configuration firmware volume: the variables
@@ -49,10 +49,10 @@ const (
 	PermMem      TDXType = 4
 	Payload      TDXType = 5
 	PayloadParam TDXType = 6
-	TDInfo       TDXType = 7
+	TDInfo       TDXType = 7 // data for whoever holds the file: no memory
 )
 
-// String returns the name of the design guide.
+// String returns the name of IntelTdxMetadata.asm or td-shim.
 func (t TDXType) String() string {
 	switch t {
 	case BFV:
@@ -132,13 +132,22 @@ func (s TDXSection) check(before []TDXSection) error {
 	if s.GPA > maxGuestMemory || s.MemSize > maxGuestMemory-s.GPA {
 		return fmt.Errorf("memory: got %#x bytes at %#x, want its end at %#x or below", s.MemSize, s.GPA, uint64(maxGuestMemory))
 	}
-	if uint64(s.RawSize) > s.MemSize {
+	if s.Type == TDInfo {
+		if s.GPA != 0 || s.MemSize != 0 {
+			return fmt.Errorf("memory: got %#x bytes at %#x, want none", s.MemSize, s.GPA)
+		}
+	} else if uint64(s.RawSize) > s.MemSize {
 		return fmt.Errorf("raw data size: got %#x, want at most the memory size %#x", s.RawSize, s.MemSize)
 	}
 	if !s.Type.hasData() && (s.RawSize != 0 || s.Offset != 0) {
 		return fmt.Errorf("raw data: got %#x bytes at %#x, want none", s.RawSize, s.Offset)
 	}
-	raw := memory{uint64(s.Offset), uint64(s.RawSize)}
+	return s.checkOverlap(before)
+}
+
+// checkOverlap compares a section's memory and raw data with those of others.
+func (s TDXSection) checkOverlap(before []TDXSection) error {
+	r, raw := memory{s.GPA, s.MemSize}, memory{uint64(s.Offset), uint64(s.RawSize)}
 	for i, o := range before {
 		if other := (memory{o.GPA, o.MemSize}); r.overlaps(other) {
 			return fmt.Errorf("memory: got %#x to %#x, want no overlap with section %d, %#x to %#x", r.gpa, r.end(), i, other.gpa, other.end())
