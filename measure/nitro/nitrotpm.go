@@ -20,7 +20,8 @@ func TPMRegisters() []int { return []int{4, 7, 9, 11, 12} }
 
 // PredictTPM computes the registers of an instance's NitroTPM after a boot from
 // the ESP of its volume, in the bank that its attestation documents hold,
-// SHA-384, in the order of TPMRegisters. Give the UKI or the disk.
+// SHA-384, in the order of TPMRegisters. Give the UKI or the disk, and the
+// instance's Secure Boot variables unless it is off without any keys.
 func PredictTPM(in tpm.Input) ([]TPMRegister, error) {
 	switch {
 	case in.Boot != 0 && in.Boot != tpm.ESP:
@@ -29,6 +30,9 @@ func PredictTPM(in tpm.Input) ([]TPMRegister, error) {
 		return nil, errors.New("predicting NitroTPM: got firmware, want none: EC2's is not published")
 	}
 	in.Boot = tpm.ESP
+	if in.SecureBoot == nil {
+		in.SecureBoot = &tpm.SecureBoot{} // EC2's firmware has the variables: off, no keys
+	}
 	p, err := tpm.Predict(in, tpm.SHA384)
 	if err != nil {
 		return nil, fmt.Errorf("predicting NitroTPM: %w", err)
