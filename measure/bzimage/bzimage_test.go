@@ -3,7 +3,10 @@ package bzimage
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -159,6 +162,53 @@ func TestPatch(t *testing.T) {
 		}
 		if !bytes.Equal(in, kept) {
 			t.Errorf("%s: the input was changed", tt.name)
+		}
+	}
+}
+
+// TestPatchAsQEMU compares with the headers that a real QEMU handed out.
+func TestPatchAsQEMU(t *testing.T) {
+	var file struct {
+		QEMU  string
+		Cases []struct {
+			Memory     uint64 `json:"memory_mib"`
+			Initrd     *uint64
+			Cmdline    string
+			Change     map[string]byte
+			Header     string
+			RestAsFile bool `json:"rest_as_file"`
+		}
+	}
+	b, err := os.ReadFile("testdata/qemu-header.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Cases) != 16 {
+		t.Fatalf("got %d cases, want 16", len(file.Cases))
+	}
+	for i, c := range file.Cases {
+		kernel := setup(t)
+		for off, v := range c.Change {
+			n, err := strconv.ParseUint(off, 0, 16)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kernel[n] = v
+		}
+		p := Patch{CommandLine: c.Cmdline, Memory: c.Memory << 20}
+		if c.Initrd != nil {
+			p.Initrd, p.InitrdSize = true, *c.Initrd
+		}
+		out, err := p.Apply(kernel)
+		if err != nil {
+			t.Errorf("case %d: %v", i, err)
+			continue
+		}
+		if got := hex.EncodeToString(out[0x1f1:0x26c]); got != c.Header || !c.RestAsFile {
+			t.Errorf("case %d: %+v: got\n%s, want\n%s", i, p, got, c.Header)
 		}
 	}
 }
