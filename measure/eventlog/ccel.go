@@ -56,10 +56,6 @@ func decodeCCELTable(b []byte) (*CCELTable, error) {
 	if len(b) != ccelSize {
 		return nil, fmt.Errorf("length: got %d, want %d", len(b), ccelSize)
 	}
-	var sum byte
-	for _, v := range b {
-		sum += v
-	}
 	switch {
 	case string(b[:4]) != ccelSignature:
 		return nil, fmt.Errorf("signature: got %q, want %q", b[:4], ccelSignature)
@@ -67,8 +63,8 @@ func decodeCCELTable(b []byte) (*CCELTable, error) {
 		return nil, fmt.Errorf("length field at 0x4: got %d, want %d", le.Uint32(b[4:]), ccelSize)
 	case b[8] != ccelRevision:
 		return nil, fmt.Errorf("revision at 0x8: got %d, want %d", b[8], ccelRevision)
-	case sum != 0:
-		return nil, fmt.Errorf("checksum: got a sum of %#02x, want 0", sum)
+	case sum(b) != 0:
+		return nil, fmt.Errorf("checksum: got a sum of %#02x, want 0", sum(b))
 	case b[36] != ccelTypeTDX:
 		return nil, fmt.Errorf("type at 0x24: got %d, want %d (TDX)", b[36], ccelTypeTDX)
 	case b[37] != 0:
@@ -90,6 +86,15 @@ func decodeCCELTable(b []byte) (*CCELTable, error) {
 	return t, nil
 }
 
+// sum is that of ACPI checksums.
+func sum(b []byte) byte {
+	var s byte
+	for _, v := range b {
+		s += v
+	}
+	return s
+}
+
 // Encode is the inverse of DecodeCCELTable. It sets the checksum.
 func (t *CCELTable) Encode() []byte {
 	le := binary.LittleEndian
@@ -104,9 +109,7 @@ func (t *CCELTable) Encode() []byte {
 	b = append(b, ccelTypeTDX, 0, 0, 0)
 	b = le.AppendUint64(b, t.LogSize)
 	b = le.AppendUint64(b, t.LogAddress)
-	for _, v := range b {
-		b[9] -= v
-	}
+	b[9] = -sum(b)
 	return b
 }
 

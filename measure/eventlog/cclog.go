@@ -65,7 +65,8 @@ func DecodeCCEL(b []byte) (*CCLog, error) {
 // 0xffffffff, or register 0 with type 0, which no event of a guest has. rest is
 // not empty.
 func atFilling(rest []byte) (bool, error) {
-	filler, mark := rest[0], 0
+	var mark int
+	filler := rest[0]
 	switch filler {
 	case 0:
 		mark = 8 // a register and a type

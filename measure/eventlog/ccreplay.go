@@ -30,16 +30,6 @@ func (l *CCLog) Replay() ([RTMRs][sha512.Size384]byte, error) {
 	return rtmrs, nil
 }
 
-// CheckData does Event.CheckData for every event of the log.
-func (l *CCLog) CheckData() error {
-	for i := range l.Events {
-		if err := l.Events[i].CheckData(); err != nil {
-			return fmt.Errorf("checking event %d in %s: %w", i, MRName(l.Events[i].PCR), err)
-		}
-	}
-	return nil
-}
-
 // DuplicateSeparators refuses a log with a second separator in the register
 // with an index. Whoever reads claims about the firmware out of the events
 // before the separator must call it: a loader can extend and log another one,

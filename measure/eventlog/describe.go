@@ -16,8 +16,10 @@ const maxDescribed = 64
 // not parse is shown in hex, and device paths are left in hex.
 func (e *Event) Describe() string {
 	switch e.Type {
-	case Action, EFIAction, PlatformConfigFlags, PostCode, OmitBootDeviceEvent:
+	case Action, EFIAction, OmitBootDeviceEvent:
 		return describeText(e.Data)
+	case PlatformConfigFlags, PostCode:
+		return describeName(e.Data)
 	case IPL, SCRTMVersion:
 		return describeWide(e.Data)
 	case EFIVariableDriverConfig, EFIVariableBoot, EFIVariableBoot2, EFIVariableAuthority:
@@ -26,6 +28,10 @@ func (e *Event) Describe() string {
 		return describeTag(e.Data)
 	case EFIPlatformFirmwareBlob:
 		return describeBlob(e.Data)
+	case EFIPlatformFirmwareBlob2:
+		return describeBlob2(e.Data)
+	case EFIHandoffTables2:
+		return describeTables2(e.Data)
 	case EFIBootServicesApplication, EFIBootServicesDriver, EFIRuntimeServicesDriver:
 		return describeImage(e.Data)
 	case EFIGPTEvent:
@@ -78,24 +84,17 @@ func decodeUTF16(b []byte) (string, bool) {
 	return string(utf16.Decode(u)), true
 }
 
-// describeVariable reads a UEFI_VARIABLE_DATA (PFP 10.2): variable GUID,
-// u64 name length in characters, u64 data length, UTF-16LE name without a NUL,
-// data.
+// describeVariable reads a UEFI_VARIABLE_DATA (PFP 10.2).
 func describeVariable(b []byte) string {
-	const fixed = 16 + 8 + 8
-	if len(b) < fixed {
-		return describeHex(b)
-	}
-	names, size := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
-	rest := uint64(len(b) - fixed)
-	if names > rest/2 || size != rest-2*names {
-		return describeHex(b)
-	}
-	name, ok := decodeUTF16(b[fixed : fixed+2*names])
+	text, value, ok := variableParts(b)
 	if !ok {
 		return describeHex(b)
 	}
-	return fmt.Sprintf("%s-%s: %d bytes", strconv.QuoteToASCII(name), guid(b), size)
+	name, ok := decodeUTF16(text)
+	if !ok {
+		return describeHex(b)
+	}
+	return fmt.Sprintf("%s-%s: %d bytes", strconv.QuoteToASCII(name), guid(b), len(value))
 }
 
 // guid writes an EFI_GUID as UEFI 2.10, appendix A does.
@@ -105,10 +104,11 @@ func guid(b []byte) string {
 }
 
 // describeTag reads a TCG_PCClientTaggedEvent (PFP 10.2): u32 tag, u32 size,
-// data.
+// data. The EFI stub of an early Linux with TDX logged the name alone
+// (go-eventlog, CCEL_unpadded.data.bin).
 func describeTag(b []byte) string {
 	if len(b) < 8 || uint64(binary.LittleEndian.Uint32(b[4:])) != uint64(len(b)-8) {
-		return describeHex(b)
+		return describeText(b)
 	}
 	return fmt.Sprintf("tag %#08x %s", binary.LittleEndian.Uint32(b), describeText(b[8:]))
 }

@@ -3,10 +3,13 @@ package eventlog
 import (
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"safebox/measure/vectortest"
 )
 
 // boots are the folders of testdata/uefi. The list stands here so that none
@@ -15,9 +18,42 @@ func boots() []string {
 	return []string{"cred", "esp", "kappend", "kraw", "kuki", "mkosiesp", "osrel", "smbios", "uki", "uki262"}
 }
 
-// foreign are the logs of other people's TPMs in testdata/foreign.
+// foreign are the logs of other people's TPMs in ../testdata.
 func foreign() []string {
-	return []string{"cos-101-amd-sev", "crypto_agile", "dstack-uki", "ubuntu-2404-amd-sevsnp"}
+	return []string{
+		"go-eventlog/cos-101-amd-sev.bin", "go-eventlog/crypto_agile_eventlog", "dstack/tpm_eventlog.bin",
+		"go-eventlog/ubuntu-2404-amd-sevsnp.bin",
+	}
+}
+
+// guests are the logs of TDX guests in ../testdata.
+func guests() []string {
+	return []string{
+		"go-eventlog/CCEL_unpadded.data.bin", "go-eventlog/cos-113-intel-tdx.bin",
+		"go-eventlog/cos-113-intel-tdx-dupe-separator.bin", "go-eventlog/cos-113-intel-tdx-dupe-separator-unpadded.bin",
+		"go-eventlog/event_log.bin", "dstack/ccel.bin",
+	}
+}
+
+// vectors is measure/testdata.
+func vectors() fs.FS { return os.DirFS("../testdata") }
+
+func readForeign(t testing.TB, name string) *Log {
+	t.Helper()
+	l, err := Decode(vectortest.File(t, vectors(), name))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return l
+}
+
+func readGuest(t testing.TB, name string) *CCLog {
+	t.Helper()
+	l, err := DecodeCCEL(vectortest.File(t, vectors(), name))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return l
 }
 
 func readFile(t testing.TB, path string) []byte {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"safebox/measure/vectortest"
 )
 
 func TestNoBootIsMissing(t *testing.T) {
@@ -25,16 +27,15 @@ func TestNoBootIsMissing(t *testing.T) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	var paths []string
 	for _, name := range boots() {
-		paths = append(paths, "uefi/"+name+"/evlog.bin")
-	}
-	for _, name := range foreign() {
-		paths = append(paths, "foreign/"+name+".bin")
-	}
-	for _, path := range paths {
+		path := "uefi/" + name + "/evlog.bin"
 		if !bytes.Equal(readLog(t, path).Encode(), readFile(t, path)) {
 			t.Errorf("%s: encodes to other bytes", path)
+		}
+	}
+	for _, name := range foreign() {
+		if !bytes.Equal(readForeign(t, name).Encode(), vectortest.File(t, vectors(), name)) {
+			t.Errorf("%s: encodes to other bytes", name)
 		}
 	}
 }
@@ -140,10 +141,10 @@ func TestTooManyEvents(t *testing.T) {
 	}
 }
 
-// TestForeignCCEL states what a TDX log gives for now: it numbers its header's
-// register from 1.
-func TestForeignCCEL(t *testing.T) {
-	_, err := Decode(readFile(t, "foreign/ccel-unpadded.bin"))
+// TestDecodeRefusesGuestLog: a confidential guest's log is none of a TPM, whose
+// registers mean something else.
+func TestDecodeRefusesGuestLog(t *testing.T) {
+	_, err := Decode(vectortest.File(t, vectors(), "go-eventlog/CCEL_unpadded.data.bin"))
 	if err == nil || !strings.Contains(err.Error(), "PCR index: got 1, want 0 (a log of a TPM)") {
 		t.Errorf("got error %v", err)
 	}
@@ -153,8 +154,10 @@ func FuzzDecode(f *testing.F) {
 	for _, name := range boots() {
 		f.Add(readFile(f, "uefi/"+name+"/evlog.bin"))
 	}
-	f.Add(readFile(f, "foreign/dstack-uki.bin"))
-	f.Add(readFile(f, "foreign/ccel-unpadded.bin"))
+	for _, name := range foreign() {
+		f.Add(vectortest.File(f, vectors(), name))
+	}
+	f.Add(vectortest.File(f, vectors(), "go-eventlog/CCEL_unpadded.data.bin"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := Decode(b)
 		if err != nil {
