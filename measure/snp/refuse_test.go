@@ -32,17 +32,34 @@ func withSVSM(change func(s *SVSM)) func(l *Launch) {
 	}
 }
 
-// TestRefuse: one change makes a launch that passes one that is refused, with
+// refusal is a change that makes a launch that passes one that is refused, and
 // the words that say why.
-func TestRefuse(t *testing.T) {
+type refusal struct {
+	change func(l *Launch)
+	want   string
+}
+
+func testRefusals(t *testing.T, list map[string]refusal) {
+	t.Helper()
 	if _, err := Measure(plain()); err != nil {
 		t.Fatal(err)
 	}
-	kernel := &KernelHashes{}
-	for name, c := range map[string]struct {
-		change func(l *Launch)
-		want   string
-	}{
+	for name, c := range list {
+		l := plain()
+		c.change(&l)
+		if d, err := Measure(l); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, error %v, want one with %q", name, d, err, c.want)
+		}
+		if l.VCPUs == 2 {
+			if list, err := MeasureUpTo(l, 2); err == nil || list != nil {
+				t.Errorf("%s: got %d digests, want an error", name, len(list))
+			}
+		}
+	}
+}
+
+func TestRefuseLaunch(t *testing.T) {
+	testRefusals(t, map[string]refusal{
 		"no processors":       {func(l *Launch) { l.VCPUs = 0 }, "virtual processors: got 0, want 1 to 512"},
 		"negative processors": {func(l *Launch) { l.VCPUs = -1 }, "got -1, want 1 to 512"},
 		"many processors":     {func(l *Launch) { l.VCPUs = 513 }, "got 513, want 1 to 512"},
@@ -53,7 +70,11 @@ func TestRefuse(t *testing.T) {
 		"no CPU":              {func(l *Launch) { l.CPU = 0 }, "CPU signature"},
 		"VMSA address":        {func(l *Launch) { l.VMSAGPA = 0xffff_ffff_f001 }, "VMSA address: got 0xfffffffff001, want a multiple of 4096"},
 		"no reset block":      {func(l *Launch) { l.Firmware.ResetEIP = nil }, "virtual processors: got 2, want 1: the firmware has no SEV-ES reset block (00f771de"},
+	})
+}
 
+func TestRefuseFirmware(t *testing.T) {
+	testRefusals(t, map[string]refusal{
 		"no firmware":       {func(l *Launch) { l.Firmware.Pages = nil }, "firmware: size: got 0 bytes, want a multiple of 4096"},
 		"part of a page":    {func(l *Launch) { l.Firmware.Pages = l.Firmware.Pages[:4095] }, "firmware: size: got 4095 bytes, want a multiple of 4096"},
 		"huge firmware":     {func(l *Launch) { l.Firmware.Pages = make([]byte, ovmf.MaxSize+pageSize) }, "want at most 67108864"},
@@ -71,7 +92,12 @@ func TestRefuse(t *testing.T) {
 		"much memory": {func(l *Launch) {
 			l.Firmware.Sections[0] = ovmf.SEVSection{GPA: 0x1000_0000, Size: MaxMeasured, Type: ovmf.SecMem}
 		}, "pages: got more than 134217728 bytes"},
+	})
+}
 
+func TestRefuseKernel(t *testing.T) {
+	kernel := &KernelHashes{}
+	testRefusals(t, map[string]refusal{
 		"kernel without a section": {func(l *Launch) { l.Kernel, l.Firmware.Sections = kernel, l.Firmware.Sections[:3] }, "kernel: the firmware's SEV metadata has no SNP_KERNEL_HASHES section (type 0x10), so it would not check the kernel: want firmware built for it, such as OVMF.amdsev.fd"},
 		"kernel with an empty one": {func(l *Launch) { l.Kernel, l.Firmware.Sections[3].Size = kernel, 0 }, "no SNP_KERNEL_HASHES section"},
 		"kernel without a table":   {func(l *Launch) { l.Kernel, l.Firmware.HashTable = kernel, nil }, "kernel: the firmware has no SEV hash table (7255371f"},
@@ -79,7 +105,12 @@ func TestRefuse(t *testing.T) {
 		"kernel, small table":      {func(l *Launch) { l.Kernel, l.Firmware.HashTable.Size = kernel, 175 }, "SEV hash table of the firmware at 0x810c00: size: got 175, want at least 176"},
 		"kernel, crossing table":   {func(l *Launch) { l.Kernel, l.Firmware.HashTable.GPA = kernel, 0x810f51 }, "at 0x810f51: offset in its page: got 0xf51, want at most 0xf50"},
 		"kernel on GCE":            {func(l *Launch) { l.Kernel, l.VMM = kernel, GCE }, "kernel: gce boots from disk"},
+	})
+}
 
+func TestRefuseSVSM(t *testing.T) {
+	kernel := &KernelHashes{}
+	testRefusals(t, map[string]refusal{
 		"SVSM on EC2":            {func(l *Launch) { withSVSM(func(*SVSM) {})(l); l.VMM = EC2 }, "SVSM: got monitor ec2, want qemu or qemu-legacy"},
 		"SVSM with a seed":       {func(l *Launch) { withSVSM(func(*SVSM) {})(l); l.Firmware.Pages, l.Firmware.Seed = nil, new(Digest) }, "SVSM: its address follows from the size of the firmware"},
 		"SVSM with a kernel":     {func(l *Launch) { withSVSM(func(*SVSM) {})(l); l.Kernel = kernel }, "kernel: got its hashes and an SVSM"},
@@ -92,18 +123,7 @@ func TestRefuse(t *testing.T) {
 		"section over the SVSM":  {withSVSM(func(s *SVSM) { s.Sections = []ovmf.SEVSection{{GPA: 0xffffd000, Size: 0x1000, Type: 1}} }), "the end of SVSM"},
 		"profile without a type": {func(l *Launch) { l.Profile = &Profile{} }, "profile: page type of SNP_SEC_MEM: got 0, want zero or unmeasured"},
 		"profile with long RDX":  {func(l *Launch) { l.Profile = &Profile{SecMem: PageZero, RDX: 1<<32 + 1} }, "profile: RDX: got 0x100000001"},
-	} {
-		l := plain()
-		c.change(&l)
-		if d, err := Measure(l); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: got %v, error %v, want one with %q", name, d, err, c.want)
-		}
-		if l.VCPUs == 2 {
-			if list, err := MeasureUpTo(l, 2); err == nil || list != nil {
-				t.Errorf("%s: got %d digests, want an error", name, len(list))
-			}
-		}
-	}
+	})
 }
 
 // TestPass: what looks like the refused and isn't.
