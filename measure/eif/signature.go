@@ -1,6 +1,7 @@
 package eif
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -90,15 +91,20 @@ func decodeSignature(b []byte) (*Signature, error) {
 	return s, nil
 }
 
-// ParseCertificate reads the PEM text of one certificate. AWS's loader takes
-// the first of several, so text that holds more is refused.
+// ParseCertificate reads the PEM text of one certificate, with nothing but
+// space around it. AWS's loader takes the first that it finds; text in which two
+// readers could find different ones is refused.
 func ParseCertificate(text []byte) (*x509.Certificate, error) {
+	const begin = "-----BEGIN "
+	if got := bytes.Count(text, []byte(begin)); got > 1 {
+		return nil, fmt.Errorf("parsing certificate: got %d PEM blocks, want one: PCR8 holds the first only", got)
+	}
 	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" {
+	if block == nil || block.Type != "CERTIFICATE" || !bytes.HasPrefix(bytes.TrimSpace(text), []byte(begin)) {
 		return nil, fmt.Errorf("parsing certificate: got %.40q, want PEM of type CERTIFICATE", text)
 	}
-	if next, _ := pem.Decode(rest); next != nil {
-		return nil, fmt.Errorf("parsing certificate: got a second PEM block of type %s, want one: PCR8 holds the first only", next.Type)
+	if rest = bytes.TrimSpace(rest); len(rest) != 0 || len(block.Headers) != 0 {
+		return nil, fmt.Errorf("parsing certificate: got headers %v in and %.40q behind the PEM block, want neither", block.Headers, rest)
 	}
 	c, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {

@@ -16,12 +16,11 @@ import (
 // realDisk is ../tpm/testdata/disk.img, whose README.md says how it was made.
 func realDisk(t testing.TB) tpm.Input {
 	t.Helper()
-	packed, err := os.Open("../tpm/testdata/disk.img.xz")
+	packed, err := os.ReadFile("../tpm/testdata/disk.img.xz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer packed.Close()
-	r, err := xz.NewReader(packed)
+	r, err := xz.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		t.Fatal(err)
 	}
