@@ -32,7 +32,7 @@ func (e *UnknownFirmwareError) Hint() string {
 func findFirmware(code []byte) (golden.Firmware, error) {
 	sum := sha256.Sum256(code)
 	name := hex.EncodeToString(sum[:])
-	for _, f := range golden.KnownFirmware() {
+	for _, f := range append(golden.KnownFirmware(), golden.SecureBootFirmware()...) {
 		if f.SHA256 == name {
 			return f, nil
 		}
@@ -62,19 +62,17 @@ func openFirmware(code []byte) (*firmware, error) {
 	return &firmware{Firmware: known, dxe: dxe}, nil
 }
 
-// pcr0 is the firmware itself: its version, the volume that PEI runs from, the
-// volume that it unpacks DXE from, separator (edk2 SecurityPkg, Tcg2Pei.c). The
+// firmware is PCR 0, the firmware itself: its version, the volume that PEI runs
+// from, the volume that it unpacks DXE from (edk2 SecurityPkg, Tcg2Pei.c). The
 // second is hashed after it has run and is learned; the third is computed.
-func pcr0(bank Bank, fw *firmware) Register {
+func (s *sequence) firmware(fw *firmware) {
 	if fw == nil {
-		return Register{Rule: Missing}
+		s.unknown[0] = true
+		return
 	}
-	s := &sequence{bank: bank}
-	s.add(eventlog.SCRTMVersion, "version "+fw.CRTMVersion, wide(fw.CRTMVersion))
-	s.addDigest(eventlog.EFIPlatformFirmwareBlob, "PEIFV after it has run, from a golden boot", fw.PEI(bank))
-	s.add(eventlog.EFIPlatformFirmwareBlob, "DXEFV of "+fw.Name, fw.dxe)
-	s.separator()
-	return s.register(Exact)
+	s.add(0, eventlog.SCRTMVersion, "version "+fw.CRTMVersion, wide(fw.CRTMVersion))
+	s.addDigest(0, eventlog.EFIPlatformFirmwareBlob, "PEIFV after it has run, from a golden boot", fw.PEI(s.bank))
+	s.add(0, eventlog.EFIPlatformFirmwareBlob, "DXEFV of "+fw.Name, fw.dxe)
 }
 
 // wide is UTF-16LE with its final NUL.

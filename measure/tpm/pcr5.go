@@ -9,19 +9,15 @@ const (
 	exitReturned = "Exit Boot Services Returned with Success"
 )
 
-// pcr5 is how it was booted: the partition table of the disk that an image was
-// loaded from, and the end of boot services. A host that grows the disk moves
-// the table's second copy, hence the header, hence this register.
-func pcr5(bank Bank, boot Boot, gpt []byte) Register {
-	if boot == ESP && gpt == nil {
-		return Register{Rule: Any}
-	}
-	s := &sequence{bank: bank}
-	s.separator()
-	if boot == ESP {
-		s.add(eventlog.EFIGPTEvent, "GPT header and partitions", gpt)
-	}
-	s.add(eventlog.EFIAction, exitInvoked, []byte(exitInvoked))
-	s.add(eventlog.EFIAction, exitReturned, []byte(exitReturned))
-	return s.register(FixedDisk)
+// partitionTable is the table of the disk that an image is loaded from. A host
+// that grows the disk moves the table's second copy, hence the header, hence
+// PCR 5.
+func (s *sequence) partitionTable(gpt []byte) {
+	s.add(5, eventlog.EFIGPTEvent, "GPT header and partitions", gpt)
+}
+
+// exitBootServices is the end of the log.
+func (s *sequence) exitBootServices() {
+	s.add(5, eventlog.EFIAction, exitInvoked, []byte(exitInvoked))
+	s.add(5, eventlog.EFIAction, exitReturned, []byte(exitReturned))
 }

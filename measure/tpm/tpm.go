@@ -5,13 +5,13 @@
 // TCG PC Client Platform Firmware Profile (PFP), Family 2.0, Level 00, Version
 // 1.06 Revision 52, as edk2's OVMF 2025.02 logs them; of the UAPI Group's
 // Unified Kernel Image specification as systemd-stub 257 and 262 carry it out;
-// and of the EFI stub of Linux 6.12. Every sequence was seen in a real boot
-// whose log lies in ../eventlog/testdata: what was not seen is an error here
-// and not a guess.
+// of the Secure Boot of UEFI 2.10, chapter 32; and of the EFI stub of Linux 6.12.
+// SHA-1 banks are never predicted. Every sequence was seen in a real boot
+// whose log lies in testdata/boots or ../eventlog/testdata: what was not seen is
+// an error here and not a guess.
 package tpm
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -95,7 +95,9 @@ type Input struct {
 	// a firmware that was built without Secure Boot, which has none of them.
 	SecureBoot *SecureBoot
 
-	// Profile is the profile of the UKI that its load options choose.
+	// Profile is the profile of the UKI that its load options choose, by
+	// "@1" and so on as QEMU's -append. A boot from an ESP passes no load
+	// options and has profile 0.
 	Profile int
 }
 
@@ -127,9 +129,11 @@ type Prediction struct {
 	Bank Bank
 	PCRs [eventlog.PCRs]Register
 
-	// Sequence holds the events of the registers that have a value in the
+	// Sequence holds the events of the registers that have a value, in the
 	// order in which they stand in the log. On a platform that maps several
 	// PCRs to one register, this is the order in which that is extended.
+	// PCR 1 and 10 and any Missing register are not in it; of a boot from an
+	// ESP without Disk, neither is PCR 5.
 	Sequence []PCREvent
 }
 
@@ -151,74 +155,4 @@ type Event struct {
 	Type        eventlog.Type
 	Description string
 	Digest      Digest
-}
-
-// Predict computes the registers of one bank.
-func Predict(in Input, bank Bank) (*Prediction, error) {
-	list, err := PredictBanks(in, bank)
-	if err != nil {
-		return nil, err
-	}
-	return list[0], nil
-}
-
-// PredictBanks computes the registers of several banks, in their order. It
-// takes the input apart once: unpacking the firmware takes longer than all the
-// hashing of a bank.
-func PredictBanks(in Input, banks ...Bank) ([]*Prediction, error) {
-	for _, bank := range banks {
-		if bank != SHA256 && bank != SHA384 {
-			return nil, fmt.Errorf("predicting PCRs: bank: got %v, want sha256 or sha384", bank)
-		}
-	}
-	if in.SecureBoot != nil || in.Profile != 0 {
-		return nil, errors.New("predicting PCRs: Secure Boot and profiles: not supported by this version")
-	}
-	src, err := in.open()
-	if err != nil {
-		return nil, fmt.Errorf("predicting PCRs: %w", err)
-	}
-	k, err := decodeUKI(src.uki)
-	if err != nil {
-		return nil, fmt.Errorf("predicting PCRs: %w", err)
-	}
-	fw, err := openFirmware(in.Firmware)
-	if err != nil {
-		return nil, fmt.Errorf("predicting PCR 0: %w", err)
-	}
-	list := make([]*Prediction, len(banks))
-	for i, bank := range banks {
-		if list[i], err = predictBank(bank, in.Boot, src.gpt, k, fw); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
-// predictBank computes the registers of one bank. The order of the steps is the
-// order of the registers.
-func predictBank(bank Bank, boot Boot, gpt []byte, k *uki, fw *firmware) (*Prediction, error) {
-	p := &Prediction{Bank: bank}
-	var err error
-	p.PCRs[0] = pcr0(bank, fw)
-	p.PCRs[1] = Register{Rule: Any} // ACPI tables and boot options: memory, CPUs, devices
-	p.PCRs[2] = separatorOnly(bank)
-	p.PCRs[3] = separatorOnly(bank)
-	if p.PCRs[4], err = pcr4(bank, boot, k); err != nil {
-		return nil, fmt.Errorf("predicting PCR 4: %w", err)
-	}
-	p.PCRs[5] = pcr5(bank, boot, gpt)
-	p.PCRs[6] = separatorOnly(bank)
-	p.PCRs[7] = pcr7(bank)
-	p.PCRs[8] = untouched(bank)
-	if p.PCRs[9], err = pcr9(bank, k); err != nil {
-		return nil, fmt.Errorf("predicting PCR 9: %w", err)
-	}
-	p.PCRs[10] = Register{Rule: Any} // the kernel's IMA: follows from all the others
-	p.PCRs[11] = pcr11(bank, k)
-	p.PCRs[12] = untouched(bank) // a host's command line, credentials, add-ons
-	p.PCRs[13] = untouched(bank) // a host's system extensions
-	p.PCRs[14] = untouched(bank) // shim's own keys
-	p.PCRs[15] = Register{Rule: Configuration, Value: bank.Zero()}
-	return p, nil
 }

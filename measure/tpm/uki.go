@@ -3,8 +3,8 @@ package tpm
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
 	"safebox/measure/pe"
 )
@@ -13,47 +13,44 @@ import (
 // which the stub measures them, whatever their order in the file (UAPI Group,
 // Unified Kernel Image specification, "UKI TPM PCR Measurements").
 func measuredSections() []string {
-	return []string{".linux", ".osrel", ".cmdline", ".initrd", ".uname", ".sbat"}
-}
-
-// refusedSections are the sections that the stub acts on too, and whose effect
-// on the registers was not checked against a boot.
-func refusedSections() []string {
 	return []string{
-		".ucode", ".splash", ".dtb", ".pcrsig", ".pcrpkey", ".profile",
-		".dtbauto", ".hwids", ".efifw",
+		".linux", ".osrel", ".cmdline", ".initrd", ".ucode", ".splash", ".dtb", ".uname", ".sbat",
+		".pcrpkey", ".profile", ".hwids",
 	}
 }
 
-// uki is a decoded unified kernel image. Sections of other names than the
-// measured and refused ones are the stub's own code and data: they only go
-// into the digest of the whole image.
+// unmeasuredSections are the sections that the stub acts on and does not
+// measure into PCR 11: the signature of PCR 11 cannot sign itself.
+func unmeasuredSections() []string { return []string{".pcrsig"} }
+
+// refusedSections are the sections of which the stub takes the one that fits
+// the machine: which one that is, is for the host to say.
+func refusedSections() []string { return []string{".dtbauto", ".efifw"} }
+
+// baseOnlySections are not looked for in profiles here: they were not seen there.
+func baseOnlySections() []string { return []string{".linux", ".sbat", ".hwids", ".splash"} }
+
+// uki is a decoded unified kernel image. Sections of other names than those
+// above are the stub's own code and data: they only go into the digest of the
+// whole image.
 type uki struct {
-	file     *pe.File
+	raw  []byte
+	file *pe.File
+	stub stub
+
+	sections map[string][]byte // the base sections, overridden by those of the profile
 	linux    *pe.File
-	stub     int // major version of systemd-stub
-	sections map[string][]byte
+	options  []byte // load options for the kernel, nil if there are none
+	initrd   initrd
 }
 
-func decodeUKI(b []byte) (*uki, error) {
+// decodeUKI reads a UKI as the stub does that is told to take that profile.
+func decodeUKI(b []byte, profile int) (*uki, error) {
 	f, err := pe.Decode(b)
 	if err != nil {
 		return nil, fmt.Errorf("reading UKI: %w", err)
 	}
-	k := &uki{file: f, sections: map[string][]byte{}}
-	for _, s := range f.Sections {
-		if err := k.addSection(s); err != nil {
-			return nil, fmt.Errorf("reading UKI: section %s: %w", s.Name, err)
-		}
-	}
-	for _, name := range []string{".linux", ".cmdline", ".initrd"} {
-		if k.sections[name] == nil {
-			return nil, fmt.Errorf("reading UKI: section %s: missing", name)
-		}
-	}
-	if k.linux, err = pe.Decode(k.sections[".linux"]); err != nil {
-		return nil, fmt.Errorf("reading UKI: section .linux: %w", err)
-	}
+	k := &uki{raw: b, file: f}
 	magic, ok := f.Section(".sdmagic")
 	if !ok {
 		return nil, errors.New("reading UKI: section .sdmagic: want exactly one: the stub is not systemd-stub")
@@ -61,55 +58,76 @@ func decodeUKI(b []byte) (*uki, error) {
 	if k.stub, err = parseStub(magic); err != nil {
 		return nil, fmt.Errorf("reading UKI: section .sdmagic: %w", err)
 	}
+	if k.sections, err = findSections(f, profile); err != nil {
+		return nil, fmt.Errorf("reading UKI: %w", err)
+	}
+	if k.sections[".linux"] == nil {
+		return nil, errors.New("reading UKI: section .linux: missing")
+	}
+	if k.linux, err = pe.Decode(k.sections[".linux"]); err != nil {
+		return nil, fmt.Errorf("reading UKI: section .linux: %w", err)
+	}
+	if err := k.stub.checkCommandLine(k.sections[".cmdline"]); err != nil {
+		return nil, fmt.Errorf("reading UKI: %w", err)
+	}
+	if k.options, err = loadOptions(k.sections[".cmdline"]); err != nil {
+		return nil, fmt.Errorf("reading UKI: %w", err)
+	}
+	if k.initrd, err = combineInitrd(k.sections); err != nil {
+		return nil, fmt.Errorf("reading UKI: %w", err)
+	}
 	return k, nil
 }
 
-func (k *uki) addSection(s pe.Section) error {
-	if slices.Contains(refusedSections(), s.Name) {
-		return errors.New("not supported by this version")
+// signature returns the attribute certificate table, empty if there is none.
+func (k *uki) signature() []byte {
+	r := k.file.Certificates
+	return k.raw[r.Offset : uint64(r.Offset)+uint64(r.Size)]
+}
+
+// findSections lists the base sections, which come before the first .profile,
+// and lets the sections between the chosen .profile and the next take their
+// place. A UKI without profiles has profile 0 and nothing else (UAPI Group,
+// Unified Kernel Image specification, "Multi-Profile UKIs").
+func findSections(f *pe.File, profile int) (map[string][]byte, error) {
+	groups := []map[string][]byte{{}} // the base sections, then one group a profile
+	for _, section := range f.Sections {
+		if section.Name == ".profile" {
+			groups = append(groups, map[string][]byte{})
+		}
+		last := len(groups) - 1
+		if err := addSection(groups[last], f, section, last > 0); err != nil {
+			return nil, fmt.Errorf("section %s: %w", section.Name, err)
+		}
 	}
-	if !slices.Contains(measuredSections(), s.Name) {
+	if profile == 0 && len(groups) == 1 {
+		return groups[0], nil
+	}
+	if profile < 0 || profile > len(groups)-2 {
+		return nil, fmt.Errorf("profile: got %d, want 0 to %d", profile, max(len(groups)-2, 0))
+	}
+	maps.Copy(groups[0], groups[profile+1])
+	return groups[0], nil
+}
+
+// addSection adds a section that the stub knows.
+func addSection(into map[string][]byte, f *pe.File, s pe.Section, inProfile bool) error {
+	if slices.Contains(refusedSections(), s.Name) {
+		return errors.New("whether the stub takes it depends on the machine")
+	}
+	if !slices.Contains(measuredSections(), s.Name) && !slices.Contains(unmeasuredSections(), s.Name) {
 		return nil
 	}
-	if k.sections[s.Name] != nil {
+	if inProfile && slices.Contains(baseOnlySections(), s.Name) {
+		return errors.New("in a profile it was not seen")
+	}
+	if into[s.Name] != nil {
 		return errors.New("listed twice")
 	}
-	content := k.file.Content(s)
+	content := f.Content(s)
 	if len(content) == 0 {
 		return errors.New("empty: whether a stub measures it depends on its version")
 	}
-	k.sections[s.Name] = content
+	into[s.Name] = content
 	return nil
 }
-
-// parseStub reads the stub's version out of a text such as
-// "#### LoaderInfo: systemd-stub 257.13-1~deb13u1 ####" (systemd,
-// src/boot/stub.c, section .sdmagic), and returns the major number.
-func parseStub(magic []byte) (int, error) {
-	text := strings.TrimSuffix(string(magic), "\x00")
-	version, head := strings.CutPrefix(text, "#### LoaderInfo: systemd-stub ")
-	version, tail := strings.CutSuffix(version, " ####")
-	if !head || !tail || len(version) > maxVersion {
-		return 0, fmt.Errorf("got %q, want the version of systemd-stub", text[:min(len(text), 96)])
-	}
-	digits := version
-	if i := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
-		digits = version[:i]
-	}
-	switch digits {
-	case "257":
-		return stub257, nil
-	case "262":
-		return stub262, nil
-	}
-	return 0, fmt.Errorf("systemd-stub version: got %q, want %d or %d: what others measure was not seen", version, stub257, stub262)
-}
-
-// The major versions of systemd-stub whose measurements were seen.
-const (
-	stub257 = 257
-	stub262 = 262
-)
-
-// maxVersion bounds the text of a version.
-const maxVersion = 64

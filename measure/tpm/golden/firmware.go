@@ -8,6 +8,7 @@ type Firmware struct {
 	SHA256      string // of its file, hex
 	CRTMVersion string // the text that EV_S_CRTM_VERSION measures
 	Origin      string // the boot from which PEI and PCR0 come
+	SecureBoot  bool   // built with Secure Boot
 
 	pei  digests // EV_EFI_PLATFORM_FIRMWARE_BLOB of PEIFV
 	pcr0 digests
@@ -47,6 +48,27 @@ func KnownFirmware() []Firmware {
 		pcr0: digests{
 			"0101271704ccc2360ddbb08438d591c23fb8a0a9cb0cebc60cefea7868833f8e",
 			"5f6f9472e953d7f49e3ce38e89976e7e5d96fdba53d2b3392870a57f85ace3d2e4574c45b3795fb1810ac689a4f08818",
+		},
+	}}
+}
+
+// SecureBootFirmware lists firmware with Secure Boot that was seen to boot. Its
+// registers can be predicted; a guest does not accept it, for the appliance
+// boots without Secure Boot.
+func SecureBootFirmware() []Firmware {
+	return []Firmware{{
+		Name:        "OVMF_CODE_4M.secboot.fd",
+		SHA256:      "1a46295574430cfb7f825ee3e4dc64b052acbef08e310377ed7c64cb757a9dc1",
+		CRTMVersion: "2025.02-8+deb13u1",
+		Origin:      "QEMU 10.0.2 (TCG), swtpm 0.7.1, Debian ovmf 2025.02-8+deb13u1: measure/tpm/testdata/boots/sb-esp257",
+		SecureBoot:  true,
+		pei: digests{
+			"0a81f0685a89f8919e4272cd91d0a31e12dcbb71c16aba17a67dfd2120974b60",
+			"80adcde7b00b1e037b6b0600991f82dd91c32dcf0966b589a4ed33290ad8c9f8ebfa2f73497422c59963858aede380ae",
+		},
+		pcr0: digests{
+			"a2ae8347409a34455ae691b7f4f48233f3b51f3f36489bd4f19df99ee8e67f14",
+			"374b85a3aad21d67cca3162b262918420f301ff0fe3b98c54abf8dffb4a2495e09bd1e09e4f440777c774fc68728aa8f",
 		},
 	}}
 }
