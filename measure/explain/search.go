@@ -55,8 +55,24 @@ func (s *search[S]) run() {
 	for n := 3; n <= len(s.axes) && len(s.findings) == 0; n++ {
 		s.descend(s.start, 0, nil, nil, n)
 	}
-	slices.SortStableFunc(s.findings, func(a, b []Change) int { return cmp.Compare(len(a), len(b)) })
+	slices.SortStableFunc(s.findings, func(a, b []Change) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(partial(a), partial(b)))
+	})
 }
+
+// partial is 1 for changes that describe what was measured only by what is not
+// in it. They come behind those that say why.
+func partial(changes []Change) int {
+	for _, c := range changes {
+		if c.Axis == axisEvents {
+			return 1
+		}
+	}
+	return 0
+}
+
+// single tries the neighbours with one changed axis.
+func (s *search[S]) single() { s.descend(s.start, 0, nil, nil, 1) }
 
 // descend chooses n values out of the axes from index first on, in their order.
 func (s *search[S]) descend(state S, first int, changes []Change, closed []string, n int) {

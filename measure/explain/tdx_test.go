@@ -1,0 +1,274 @@
+package explain
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"safebox/measure/eventlog"
+	"safebox/measure/ovmf"
+	"safebox/measure/tdx"
+	"safebox/measure/tdx/tdvf"
+	"safebox/measure/vectortest"
+)
+
+const (
+	debianVectors = "debian-ovmf/vectors.json"
+	debianImage   = "debian-ovmf/OVMF.fd"
+)
+
+// debianTDX are the MRTDs of Debian's OVMF.fd: single-pass and tdhob-bug by
+// gce-tcb-verifier, two-pass by the author of the vectors.
+type debianTDX struct {
+	Single string `json:"mrtd_single_pass"`
+	Two    string `json:"mrtd_two_pass"`
+	Bug    string `json:"mrtd_gce_tdhob_bug_c3_standard_4"`
+}
+
+// member reads one member of a JSON object of measure/testdata.
+func member(t testing.TB, file, name string, into any) {
+	t.Helper()
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(vectortest.File(t, testdata(), file), &all); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(all[name], into); err != nil {
+		t.Fatalf("%s: %s: %v", file, name, err)
+	}
+}
+
+// listed reads one vector of a list of vectors.
+func listed(t testing.TB, file, id string, into any) {
+	t.Helper()
+	var all []json.RawMessage
+	member(t, file, "vectors", &all)
+	for _, raw := range all {
+		var name struct {
+			ID string `json:"id"`
+		}
+		if err := json.Unmarshal(raw, &name); err != nil {
+			t.Fatal(err)
+		}
+		if name.ID != id {
+			continue
+		}
+		if err := json.Unmarshal(raw, into); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Fatalf("%s: no vector %s", file, id)
+}
+
+// registers puts values at their index.
+func registers(index int, value []byte) (list [eventlog.MRs][]byte) {
+	list[index] = value
+	return list
+}
+
+// one explains one register.
+func one(t *testing.T, in TDX, index int, value []byte) *Result {
+	t.Helper()
+	list, err := in.Explain(registers(index, value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 1 {
+		t.Fatalf("got %d results, want 1", len(list))
+	}
+	return list[0]
+}
+
+func wantSentences(t *testing.T, r *Result, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, sentences(r)); diff != "" {
+		t.Errorf("-want +got:\n%s\nnotes: %q", diff, r.Notes)
+	}
+}
+
+func TestMRTDOfOthers(t *testing.T) {
+	var v debianTDX
+	member(t, debianVectors, "tdx", &v)
+	im := image(t, debianImage)
+	for _, tt := range []struct {
+		order    tdvf.Order
+		reported string
+		want     string
+	}{
+		{tdvf.SinglePass, v.Two, "the reported MRTD is what this TD gives with MRTD order two-pass instead of single-pass (QEMU 8 with the TDX patches of Intel and Canonical)"},
+		{tdvf.TwoPass, v.Single, "the reported MRTD is what this TD gives with MRTD order single-pass instead of two-pass (QEMU and KVM as upstream, Google Compute Engine)"},
+		{tdvf.SinglePass, v.Bug, "the reported MRTD is what this TD gives with MRTD order tdhob-bug of c3-standard-4 instead of single-pass (earlier hypervisors of Google Compute Engine measure every section)"},
+	} {
+		r := one(t, TDX{Input: tdx.Input{Firmware: im, Order: tt.order}}, tdx.MRTD, unhex(t, tt.reported))
+		wantSentences(t, r, tt.want)
+	}
+}
+
+// hardware is a TD whose quote dstack publishes.
+type hardware struct {
+	Inputs struct {
+		Memory   uint64      `json:"memory_bytes"`
+		HOB      uint64      `json:"td_hob_gpa"`
+		Accepted [][2]uint64 `json:"accepted_ranges"`
+		ACPI     []string    `json:"acpi_digests_loader_rsdp_tables"`
+		Kernel   string      `json:"kernel_authenticode_sha384"`
+		Options  string      `json:"cmdline_utf16nul_sha384"`
+		Initrd   string      `json:"initrd_sha384"`
+	} `json:"inputs"`
+	Expected struct {
+		RTMR0     string `json:"rtmr0"`
+		RTMR1     string `json:"rtmr1"`
+		RTMR2     string `json:"rtmr2"`
+		Replayed0 string `json:"replayed_rtmr0"`
+	} `json:"expected"`
+}
+
+// firmware is one with the TDX metadata of the TD and the empty variable store
+// of Debian's, which is the TD's too; its code is not at hand.
+func (h *hardware) firmware(t testing.TB) *ovmf.Image {
+	t.Helper()
+	im := *image(t, debianImage)
+	im.TDX = slices.DeleteFunc(slices.Clone(im.TDX), func(s ovmf.TDXSection) bool { return s.Type != ovmf.BFV && s.Type != ovmf.CFV })
+	for _, r := range h.Inputs.Accepted {
+		typ := ovmf.TempMem
+		if r[0] == h.Inputs.HOB {
+			typ = ovmf.TDHOB
+		}
+		im.TDX = append(im.TDX, ovmf.TDXSection{GPA: r[0], MemSize: r[1] - r[0], Type: typ})
+	}
+	return &im
+}
+
+func measurement(t testing.TB, hex string) *tdx.Measurement {
+	t.Helper()
+	return &tdx.Measurement{Digest: tdx.Digest(unhex(t, hex)), Source: tdx.Given}
+}
+
+// TestHardwareTD explains registers that a TDX module signed to someone who
+// expected another machine.
+func TestHardwareTD(t *testing.T) {
+	var h hardware
+	listed(t, "dstack/tdx-vectors.json", "dstack/tdx-lite-hw", &h)
+	in := TDX{Input: tdx.Input{
+		Firmware: h.firmware(t), Memory: 4 << 30, Layout: tdx.L2, Direct: &tdx.Direct{},
+		Digests: tdx.Digests{
+			Loader: measurement(t, h.Inputs.ACPI[0]), RSDP: measurement(t, h.Inputs.ACPI[1]), Tables: measurement(t, h.Inputs.ACPI[2]),
+			Kernel: measurement(t, h.Inputs.Kernel), LoadOptions: measurement(t, h.Inputs.Options), Initrd: measurement(t, h.Inputs.Initrd),
+		},
+	}}
+	r := one(t, in, tdx.RTMR0, unhex(t, h.Expected.RTMR0))
+	wantSentences(t, r, "the reported RTMR 0 is what this TD gives with RTMR layout l1 instead of l2 (edk2 up to 2025.02) and 2 GiB of memory instead of 4 GiB")
+
+	in.Input.Memory, in.Input.Layout = 2<<30, tdx.L0
+	r = one(t, in, tdx.RTMR1, unhex(t, h.Expected.RTMR1))
+	wantSentences(t, r, "the reported RTMR 1 is what this TD gives with RTMR layout l1 instead of l0 (edk2 up to 2025.02)",
+		"the reported RTMR 1 is what this TD gives with RTMR layout l2 instead of l0 (edk2 since 2025.05)")
+
+	in.Input.Layout = tdx.L1
+	for i, value := range map[int]string{tdx.RTMR0: h.Expected.RTMR0, tdx.RTMR1: h.Expected.RTMR1, tdx.RTMR2: h.Expected.RTMR2} {
+		_, err := in.Explain(registers(i, unhex(t, value)))
+		var equal *EqualError
+		if !errors.As(err, &equal) {
+			t.Errorf("register %d: got error %v, want that the values are equal", i, err)
+		}
+	}
+}
+
+// ccLog reads a log of measure/testdata.
+func ccLog(t testing.TB, path string) *eventlog.CCLog {
+	t.Helper()
+	l, err := eventlog.DecodeCCEL(vectortest.File(t, testdata(), path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestLogOfTD finds the memory of a TD whose log dstack publishes, and names the
+// event by which it shows.
+func TestLogOfTD(t *testing.T) {
+	var h hardware
+	listed(t, "dstack/tdx-vectors.json", "dstack/ccel-1gib-td-hob", &h)
+	in := TDX{
+		Input: tdx.Input{Firmware: h.firmware(t), Memory: 2 << 30, Layout: tdx.L1, Direct: &tdx.Direct{}},
+		Log:   ccLog(t, "dstack/ccel.bin"),
+	}
+	if err := in.Input.Digests.ACPIFromLog(in.Log); err != nil {
+		t.Fatal(err)
+	}
+	r := one(t, in, tdx.RTMR0, unhex(t, h.Expected.Replayed0))
+	wantSentences(t, r,
+		"the reported RTMR 0 is what this TD gives with 1 GiB of memory instead of 2 GiB",
+		`the log first differs at event 0 of RTMR 0: got EV_EFI_HANDOFF_TABLES2 "TdxTable" 93bb96af-b9f2-4eb8-9462-e0ba74564236 at 0x809000 with digest `+
+			"2b630fa1d8fa9b6e8c6507d2256803ed227888f7d1f62ca5cfbddfe495338b1c6a0fc339ea64700f0835c0897a662789, want TD HOB")
+
+	// With tables of another machine too no neighbour gives the register, but the
+	// event still shows the memory.
+	in.Input.Digests.Loader = measurement(t, h.Expected.Replayed0)
+	r = one(t, in, tdx.RTMR0, unhex(t, h.Expected.Replayed0))
+	if n := len(r.Findings); n != 2 || r.Findings[1].Sentence != "event 0 of RTMR 0 in the log is what this TD gives with 1 GiB of memory instead of 2 GiB" {
+		t.Errorf("got %q", sentences(r))
+	}
+}
+
+// TestLayoutsOfLogs: two real logs of other layouts than expected.
+func TestLayoutsOfLogs(t *testing.T) {
+	var v struct {
+		Expected map[string]string `json:"expected"`
+	}
+	listed(t, "go-eventlog/vectors.json", "ccel-unpadded", &v)
+	log := ccLog(t, "go-eventlog/CCEL_unpadded.data.bin")
+	in := TDX{Input: tdx.Input{Layout: tdx.L1, Direct: &tdx.Direct{}}}
+	d := &in.Input.Digests
+	if err := d.ACPIFromLog(log); err != nil {
+		t.Fatal(err)
+	}
+	d.HOB, d.CFV = logged(log, tdx.RTMR0, 0), logged(log, tdx.RTMR0, 1)
+	d.Kernel = logged(log, tdx.RTMR1, 0)
+	d.LoadOptions, d.Initrd = logged(log, tdx.RTMR2, 0), logged(log, tdx.RTMR1, 0) // it had no initrd
+	wantSentences(t, one(t, in, tdx.RTMR0, unhex(t, v.Expected["rtmr0"])),
+		"the reported RTMR 0 is what this TD gives with RTMR layout l0 instead of l1 (OVMF 2024.02 with TDX patches)")
+	wantSentences(t, one(t, in, tdx.RTMR1, unhex(t, v.Expected["rtmr1"])),
+		"the reported RTMR 1 is what this TD gives with RTMR layout l0 instead of l1 (OVMF 2024.02 with TDX patches)",
+		`the reported RTMR 1 is what this TD gives with all events but "separator"`)
+	wantSentences(t, one(t, in, tdx.RTMR2, unhex(t, v.Expected["rtmr2"])),
+		"the reported RTMR 2 is what this TD gives with no initrd instead of the expected one",
+		`the reported RTMR 2 is what this TD gives with the first event alone instead of all 2: not "Linux initrd"`)
+}
+
+// logged is the digest of event n of a register.
+func logged(log *eventlog.CCLog, index uint32, n int) *tdx.Measurement {
+	for i := range log.Events {
+		e := &log.Events[i]
+		if e.PCR != index || e.Type == eventlog.NoAction {
+			continue
+		}
+		if n--; n < 0 {
+			return &tdx.Measurement{Digest: tdx.Digest(e.Digest(eventlog.SHA384)), Source: tdx.FromLog}
+		}
+	}
+	return nil
+}
+
+func TestUnrelatedTD(t *testing.T) {
+	var h hardware
+	listed(t, "dstack/tdx-vectors.json", "dstack/tdx-lite-hw", &h)
+	in := TDX{Input: tdx.Input{
+		Firmware: h.firmware(t), Memory: 2 << 30, Layout: tdx.L1,
+		Direct:  &tdx.Direct{CommandLine: "console=ttyS0 vga=0x317", Patched: true, Kernel: nil},
+		ACPI:    &tdx.ACPI{Loader: []byte{1}, RSDP: []byte{2}, Tables: []byte{3}},
+		Digests: tdx.Digests{Kernel: measurement(t, h.Inputs.Kernel), Initrd: measurement(t, h.Inputs.Initrd)},
+	}}
+	unrelated := make([]byte, 48)
+	unrelated[0] = 1
+	for i := range eventlog.MRs {
+		r := one(t, in, i, unrelated)
+		if len(r.Findings) != 0 {
+			t.Errorf("%s: got %v, want no finding", r.Value, sentences(r))
+		}
+		t.Log(r.Summary())
+	}
+}
