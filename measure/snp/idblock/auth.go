@@ -77,7 +77,14 @@ func signWith(k *ecdsa.PrivateKey, message []byte) (PublicKey, Signature, error)
 		return PublicKey{}, Signature{}, err
 	}
 	sig, err := sign(k, message)
-	return public, sig, err
+	if err != nil {
+		return PublicKey{}, Signature{}, err
+	}
+	// The two halves of a key that was put together by hand may not match.
+	if err := sig.verify(public, message); err != nil {
+		return PublicKey{}, Signature{}, err
+	}
+	return public, sig, nil
 }
 
 // Verify checks that the block is what the ID key signed and, where there is

@@ -32,26 +32,24 @@ const DefaultPolicy = SMT | reservedOne
 
 // PolicyBit describes one bit of a policy.
 type PolicyBit struct {
-	Mask     Policy
-	Name     string // of the specification
-	Set      string // what it means when set
-	Unset    string // and when not
-	Weakens  bool   // set, it takes protection away
-	Protects bool   // set, it asks for protection
+	Mask  Policy
+	Name  string // of the specification
+	Set   string // what it means when set
+	Unset string // and when not
 }
 
 // PolicyBits lists the bits that have a meaning, lowest first.
 func PolicyBits() []PolicyBit {
 	return []PolicyBit{
-		{SMT, "SMT", "the host may run SMT", "the guest runs only where SMT is off", true, false},
-		{MigrateMA, "MIGRATE_MA", "a migration agent may be associated", "no migration agent", true, false},
-		{Debug, "DEBUG", "the host may read and change the guest's memory", "no debugging by the host", true, false},
-		{SingleSocket, "SINGLE_SOCKET", "one socket only", "several sockets are allowed", false, true},
-		{CXLAllow, "CXL_ALLOW", "CXL devices and memory are allowed", "no CXL devices or memory", true, false},
-		{MemAES256XTS, "MEM_AES_256_XTS", "memory encryption must be AES-256-XTS", "AES-128-XEX or AES-256-XTS memory encryption", false, true},
-		{RAPLDisabled, "RAPL_DIS", "RAPL must be off", "RAPL, the measuring of power, may be on", false, true},
-		{CiphertextHidingDRAM, "CIPHERTEXT_HIDING_DRAM", "ciphertext hiding must be on", "the host may see ciphertext", false, true},
-		{PageSwapDisabled, "PAGE_SWAP_DISABLE", "the host cannot move or swap pages", "the host may move and swap pages", false, true},
+		{SMT, "SMT", "the host may run SMT", "the guest runs only where SMT is off"},
+		{MigrateMA, "MIGRATE_MA", "a migration agent may be associated", "no migration agent"},
+		{Debug, "DEBUG", "the host may read and change the guest's memory", "no debugging by the host"},
+		{SingleSocket, "SINGLE_SOCKET", "one socket only", "several sockets are allowed"},
+		{CXLAllow, "CXL_ALLOW", "CXL devices and memory are allowed", "no CXL devices or memory"},
+		{MemAES256XTS, "MEM_AES_256_XTS", "memory encryption must be AES-256-XTS", "AES-128-XEX or AES-256-XTS memory encryption"},
+		{RAPLDisabled, "RAPL_DIS", "RAPL must be off", "RAPL, the measuring of power, may be on"},
+		{CiphertextHidingDRAM, "CIPHERTEXT_HIDING_DRAM", "ciphertext hiding must be on", "the host may see ciphertext"},
+		{PageSwapDisabled, "PAGE_SWAP_DISABLE", "the host cannot move or swap pages", "the host may move and swap pages"},
 	}
 }
 

@@ -72,9 +72,11 @@ func (m GCEMachine) Banks() ([]Range, error) {
 type EarlyAccept uint8
 
 const (
-	// EarlyAcceptLow is memory below 4 GiB: the usual case.
+	// EarlyAcceptLow is memory below 4 GiB: for systems that accept the rest
+	// themselves. gce-tcb-verifier takes it for TDHOBBug.
 	EarlyAcceptLow EarlyAccept = iota
-	// EarlyAcceptAll is for systems that don't know unaccepted memory.
+	// EarlyAcceptAll is for systems that don't know unaccepted memory, such as
+	// Container-Optimized OS 113.
 	EarlyAcceptAll
 )
 
