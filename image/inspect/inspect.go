@@ -44,7 +44,12 @@ func formats() []format {
 		{"UKI", isUKI, uki},
 		{"PE image", isPE, image},
 		{"disk", isDisk, disk},
+		{"EIF", isEIF, enclave},
+		{"OVMF", isOVMF, firmware},
+		{"firmware volumes", isVolumes, onlyVolumes},
 		{"initrd", isInitrd, initramfs},
+		{"CCEL event log", isCCEL, ccel},
+		{"CCEL table", isCCELTable, ccelTable},
 		{"event log", isEventLog, eventLog},
 		{"release", isRelease, releaseFile},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,8 +24,7 @@ func isUKI(b []byte) bool {
 	if err != nil {
 		return false // reported as a PE image, with its error
 	}
-	_, ok := f.Section(".linux")
-	return ok
+	return slices.ContainsFunc(f.Sections, func(s pe.Section) bool { return s.Name == ".linux" })
 }
 
 func image(b []byte) ([]Item, error) {
@@ -46,7 +46,7 @@ func image(b []byte) ([]Item, error) {
 	for _, s := range f.Sections {
 		content := f.Content(s)
 		entry := item(s.Name, "%d bytes at 0x%x, address 0x%x, flags 0x%08x", s.VirtualSize, s.RawOffset, s.VirtualAddress, s.Characteristics)
-		entry.Items = []Item{item("sha256", "%s", digest(content))}
+		entry.Items = []Item{item("sha256", "%s", digest(content)), item("sha384", "%x", sha512.Sum384(content))}
 		if shown(s.Name) && len(content) <= maxShown {
 			entry.Items = append(entry.Items, item("text", "%q", strings.TrimRight(string(content), "\x00")))
 		}
@@ -55,15 +55,17 @@ func image(b []byte) ([]Item, error) {
 	return append(items, sections), nil
 }
 
-// shown names the sections of a UKI that hold text.
+// shown names the sections of a UKI that hold text (UAPI Group, Unified Kernel
+// Image specification, "UKI Components").
 func shown(name string) bool {
 	switch name {
-	case ".cmdline", ".uname", ".osrel", ".sbat", ".sdmagic", ".profile":
+	case ".cmdline", ".uname", ".osrel", ".sbat", ".sdmagic", ".profile", ".pcrpkey", ".pcrsig":
 		return true
 	}
 	return false
 }
 
+// uki describes the image, and what its kernels and initrds are.
 func uki(b []byte) ([]Item, error) {
 	items, err := image(b)
 	if err != nil {
@@ -73,12 +75,36 @@ func uki(b []byte) ([]Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	if content, ok := f.Section(".initrd"); ok && isInitrd(content) {
-		entries, err := initramfs(content)
-		if err != nil {
-			return nil, err
+	profiles := 0
+	for _, s := range f.Sections {
+		content := f.Content(s)
+		switch {
+		case s.Name == ".profile":
+			profiles++
+		case s.Name == ".linux":
+			items = append(items, kernel(content))
+		case s.Name == ".initrd" && isInitrd(content):
+			entries, err := initramfs(content)
+			if err != nil {
+				return nil, err
+			}
+			items = append(items, Item{Name: "initrd", Items: entries})
 		}
-		items = append(items, Item{Name: "initrd", Items: entries})
 	}
-	return items, nil
+	return append(items, item("profiles", "%d", profiles)), nil
+}
+
+// kernel gives the digests of the image that the stub starts: they are what
+// firmware measures for it.
+func kernel(b []byte) Item {
+	f, err := pe.Decode(b)
+	if err != nil {
+		return item("linux", "no PE image: %v", err)
+	}
+	k := item("linux", "%d bytes", len(b))
+	k.Items = []Item{
+		item("authenticode_sha256", "%x", f.Authenticode(sha256.New())),
+		item("authenticode_sha384", "%x", f.Authenticode(sha512.New384())),
+	}
+	return k
 }

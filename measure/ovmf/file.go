@@ -42,7 +42,7 @@ type file struct {
 // readFiles lists the files of a volume: one after the other, each on a
 // multiple of 8, then free space to the volume's end.
 func (v *volume) readFiles() ([]file, error) {
-	if v.fileSystem != fileSystem2 && v.fileSystem != fileSystem3 {
+	if !v.hasFiles() {
 		return nil, fmt.Errorf("volume file system: got %s, want %s or %s", v.fileSystem, fileSystem2, fileSystem3)
 	}
 	var files []file
@@ -70,6 +70,9 @@ func (v *volume) readFiles() ([]file, error) {
 	}
 	return files, nil
 }
+
+// hasFiles reports whether the volume is one of files.
+func (v *volume) hasFiles() bool { return v.fileSystem == fileSystem2 || v.fileSystem == fileSystem3 }
 
 func (v *volume) isFree(b []byte) bool {
 	for _, c := range b {

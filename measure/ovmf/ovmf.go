@@ -78,26 +78,38 @@ func unpackAll(code []byte) ([]*volume, error) {
 	var inner []*volume
 	compressed := 0
 	for i, v := range outer {
-		if v.fileSystem != fileSystem2 && v.fileSystem != fileSystem3 {
-			continue // the variable store
-		}
-		files, err := v.readFiles()
+		volumes, err := v.inner(&compressed)
 		if err != nil {
 			return nil, fmt.Errorf("volume %d: %w", i, err)
 		}
-		for _, f := range files {
-			if f.typ != fileVolumeImage {
-				continue
-			}
-			if compressed++; compressed > maxCompressed {
-				return nil, fmt.Errorf("more than %d compressed files", maxCompressed)
-			}
-			volumes, err := unpackFile(f)
-			if err != nil {
-				return nil, fmt.Errorf("volume %d: file %s: %w", i, f.name, err)
-			}
-			inner = append(inner, volumes...)
+		inner = append(inner, volumes...)
+	}
+	return inner, nil
+}
+
+// inner returns the volumes in the compressed files of a volume, and adds
+// their number to compressed, which it bounds.
+func (v *volume) inner(compressed *int) ([]*volume, error) {
+	if !v.hasFiles() {
+		return nil, nil // the variable store
+	}
+	files, err := v.readFiles()
+	if err != nil {
+		return nil, err
+	}
+	var inner []*volume
+	for _, f := range files {
+		if f.typ != fileVolumeImage {
+			continue
 		}
+		if *compressed++; *compressed > maxCompressed {
+			return nil, fmt.Errorf("more than %d compressed files", maxCompressed)
+		}
+		volumes, err := unpackFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("file %s: %w", f.name, err)
+		}
+		inner = append(inner, volumes...)
 	}
 	return inner, nil
 }
