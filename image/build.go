@@ -33,19 +33,23 @@ type Options struct {
 	Source   string         // root folder of this module, from which the init is compiled
 	Init     string         // package of the init; InitPackage but in tests
 
+	// Launches names the platforms of confidential VMs for which the release
+	// holds firmware and what they measure: release.PlatformSNP, PlatformTDX.
+	Launches []string
+
 	// Progress is told each step as it begins.
 	Progress func(step string)
 }
 
-// Build makes the artifacts for platform vtpm. The order of the lines is the
-// order of events.
+// Build makes the artifacts for platform vtpm and o.Launches. The order of the
+// lines is the order of events.
 func Build(ctx context.Context, o Options) (*Artifacts, error) {
 	l, err := o.parseLock()
 	if err != nil {
 		return nil, err
 	}
 	o.Progress("reading the pinned inputs")
-	in, err := readInputs(ctx, o.Resolver, l)
+	in, err := readInputs(ctx, o.Resolver, l, o.Launches)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +80,7 @@ func Build(ctx context.Context, o Options) (*Artifacts, error) {
 		return nil, err
 	}
 	o.Progress("predicting the measurements")
-	return a, describe(a, o.Lock, l, in)
+	return a, describe(a, o, l, in)
 }
 
 // packInitrd gives the kernel's release name and the compressed initramfs.

@@ -17,8 +17,12 @@ import (
 
 // describe adds the bill of materials and the description of everything. The
 // measurements are computed from the finished artifacts, as an auditor would.
-func describe(a *Artifacts, lockFile []byte, l *lock.Lock, in *inputs) error {
+func describe(a *Artifacts, o Options, l *lock.Lock, in *inputs) error {
 	measurements, err := measure(a)
+	if err != nil {
+		return err
+	}
+	starts, err := launches(a, o, l)
 	if err != nil {
 		return err
 	}
@@ -34,11 +38,12 @@ func describe(a *Artifacts, lockFile []byte, l *lock.Lock, in *inputs) error {
 		Type:         release.Type,
 		Toolchain:    release.Toolchain{Go: l.Go, Module: l.Toolchain.Path + "@" + l.Toolchain.Version, Sum: l.Toolchain.Sum},
 		Epoch:        l.Epoch,
-		LockSHA256:   hexSHA256(lockFile),
+		LockSHA256:   hexSHA256(o.Lock),
 		Kernel:       "distro",
 		Inputs:       in.packages,
 		Artifacts:    files,
 		Measurements: measurements,
+		Launches:     starts,
 	}
 	for _, f := range cmdline.Forms(cmdline.PlatformVTPM) {
 		a.Release.CommandLines = append(a.Release.CommandLines,

@@ -33,7 +33,7 @@ func TestPackagingPinned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := readInputs(t.Context(), r, l)
+	in, err := readInputs(t.Context(), r, l, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

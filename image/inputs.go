@@ -37,12 +37,31 @@ func (o *Options) parseLock() (*lock.Lock, error) {
 	if err != nil {
 		return nil, &LockError{Name: o.LockName, Err: err}
 	}
-	for _, role := range []lock.Role{lock.Kernel, lock.Stub, lock.FirmwareCode, lock.FirmwareVars} {
+	for _, role := range append(vtpmRoles(), firmwareRoles(o.Launches)...) {
 		if _, err := l.File(role); err != nil {
 			return nil, &LockError{Name: o.LockName, Err: err}
 		}
 	}
 	return l, nil
+}
+
+// vtpmRoles are the roles that every build needs.
+func vtpmRoles() []lock.Role {
+	return []lock.Role{lock.Kernel, lock.Stub, lock.FirmwareCode, lock.FirmwareVars}
+}
+
+// firmwareRoles are the roles that the platforms of confidential VMs need.
+func firmwareRoles(launches []string) []lock.Role {
+	var roles []lock.Role
+	for _, p := range launches {
+		switch p {
+		case release.PlatformSNP:
+			roles = append(roles, lock.FirmwareSNP)
+		case release.PlatformTDX:
+			roles = append(roles, lock.FirmwareTDX)
+		}
+	}
+	return roles
 }
 
 // inputs is what a build takes out of the pinned packages.
@@ -54,43 +73,49 @@ type inputs struct {
 	packages []release.Input
 }
 
-// readInputs fetches every file that the lock lists, each checked against it.
-func readInputs(ctx context.Context, r *lock.Resolver, l *lock.Lock) (*inputs, error) {
+// readInputs fetches every file that the build uses, each checked against the
+// lock. Packages of which nothing is used are no inputs.
+func readInputs(ctx context.Context, r *lock.Resolver, l *lock.Lock, launches []string) (*inputs, error) {
 	in := &inputs{modules: map[string][]byte{}}
-	for _, p := range l.Packages {
-		in.packages = append(in.packages, release.Input{
-			Package: p.Name, Version: p.Version, Architecture: p.Architecture, SHA256: p.SHA256.String(),
-		})
+	used := map[string]bool{}
+	fetch := func(file lock.Input) ([]byte, error) {
+		used[file.Package.Name] = true
+		return r.File(ctx, file.Package, file.File)
 	}
-	for _, one := range []struct {
-		role lock.Role
-		keep func(name string, data []byte)
-	}{
-		{lock.Kernel, func(_ string, data []byte) { in.kernel = data }},
-		{lock.Stub, func(_ string, data []byte) { in.stub = data }},
-		{lock.FirmwareCode, in.addFirmware},
-		{lock.FirmwareVars, in.addFirmware},
-	} {
-		file, err := l.File(one.role)
+	for _, role := range append(vtpmRoles(), firmwareRoles(launches)...) {
+		file, err := l.File(role)
 		if err != nil {
 			return nil, err
 		}
-		data, err := r.File(ctx, file.Package, file.File)
+		data, err := fetch(file)
 		if err != nil {
 			return nil, err
 		}
-		one.keep(file.File.Path, data)
+		switch role {
+		case lock.Kernel:
+			in.kernel = data
+		case lock.Stub:
+			in.stub = data
+		default:
+			in.firmware = append(in.firmware, Artifact{Name: firmwareName(file.File.Path), Data: data})
+		}
 	}
 	for _, file := range l.Files(lock.Module) {
-		data, err := r.File(ctx, file.Package, file.File)
+		data, err := fetch(file)
 		if err != nil {
 			return nil, err
 		}
 		in.modules[file.File.Path] = data
 	}
+	for _, p := range l.Packages {
+		if used[p.Name] {
+			in.packages = append(in.packages, release.Input{
+				Package: p.Name, Version: p.Version, Architecture: p.Architecture, SHA256: p.SHA256.String(),
+			})
+		}
+	}
 	return in, nil
 }
 
-func (in *inputs) addFirmware(name string, data []byte) {
-	in.firmware = append(in.firmware, Artifact{Name: "firmware/" + path.Base(name), Data: data})
-}
+// firmwareName is the artifact that a package's file becomes.
+func firmwareName(packaged string) string { return "firmware/" + path.Base(packaged) }

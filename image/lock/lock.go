@@ -61,12 +61,14 @@ const (
 	Stub         Role = "stub" // that a UKI is assembled around
 	FirmwareCode Role = "firmware-code"
 	FirmwareVars Role = "firmware-vars"
+	FirmwareSNP  Role = "firmware-snp" // unified image with SEV metadata and a page for kernel hashes
+	FirmwareTDX  Role = "firmware-tdx" // unified image with TDX metadata
 	Module       Role = "module" // of the kernel; the only role that many files have
 )
 
 func (r Role) valid() bool {
 	switch r {
-	case Kernel, Stub, FirmwareCode, FirmwareVars, Module:
+	case Kernel, Stub, FirmwareCode, FirmwareVars, FirmwareSNP, FirmwareTDX, Module:
 		return true
 	default:
 		return false

@@ -45,6 +45,7 @@ func TestReleaseLock(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{
 		"linux-image-6.12.107+deb13-cloud-amd64": "04434ff520f860423eafe4203d986a35682ce73c2f71baa39e988ca0da93ac91",
 		"ovmf":                                   "78e0d54df11fc77406cb7a0bc9a39e5bca6d1cbe06556b91d9a73491c52decdf",
+		"ovmf-amdsev":                            "92c9b6d15e4eeb371938c3f99080c1a8fc057dfd6bc0509d37f8b615e9edebfb",
 		"systemd-boot-efi":                       "390ecdcef9bbb753f51bb6d8f696bdae2f1dbedde7239c49ccb2512f137a8933",
 	}, packages); diff != "" {
 		t.Error(diff)
@@ -54,6 +55,8 @@ func TestReleaseLock(t *testing.T) {
 		Stub:         "9c623743834bb904a3cb941092cffc958c31230263ce896d332a75e9ec48aa85",
 		FirmwareCode: "624e06de18b4fa535e90db7160d00d3d07d206422b89999bf1e27d920264e4e0",
 		FirmwareVars: "5d2ac383371b408398accee7ec27c8c09ea5b74a0de0ceea6513388b15be5d1e",
+		FirmwareSNP:  "3e4fd0b3fe3b2dbe481c3d9e99418a034174f26cbe1f55aa212b0f18c12d2d6f",
+		FirmwareTDX:  "14954040cc754ade0c625ac3470ea46d4c14318b5b1396de4ef77090203d76db",
 	} {
 		in, err := l.File(role)
 		if err != nil || in.File.SHA256.String() != want {

@@ -251,7 +251,7 @@ func (p *parser) file(v []string) error {
 	}
 	f := File{Role: Role(v[0]), Path: v[1]}
 	if !f.Role.valid() {
-		return fmt.Errorf("role: got %q, want kernel, stub, firmware-code, firmware-vars or module", v[0])
+		return fmt.Errorf("role: got %q, want kernel, stub, firmware-code, firmware-vars, firmware-snp, firmware-tdx or module", v[0])
 	}
 	if f.Role != Module {
 		if err := p.once("role " + v[0]); err != nil {

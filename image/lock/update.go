@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ const (
 // UpdateOptions says where Update looks. Empty fields take the defaults.
 type UpdateOptions struct {
 	Suites  []string  // suites or codenames, the newest package of all wins: DefaultSuite alone
+	Keep    []string  // packages that stay as they are pinned
 	Keyring string    // OpenPGP keys that may sign the suite: DefaultKeyring
 	Go      string    // version of the toolchain to pin: the old lock's
 	Epoch   int64     // the old lock's
@@ -36,6 +38,11 @@ func (o UpdateOptions) withDefaults(old *Lock) (UpdateOptions, error) {
 	for _, suite := range o.Suites {
 		if !deb.ValidName(suite) { // it becomes part of a URL
 			return o, fmt.Errorf("updating lock: suite: got %q, want a name such as %s", suite, DefaultSuite)
+		}
+	}
+	for _, name := range o.Keep {
+		if !slices.ContainsFunc(old.Packages, func(p Package) bool { return p.Name == name }) {
+			return o, fmt.Errorf("updating lock: package to keep: %q is not in the lock", name)
 		}
 	}
 	if o.Keyring == "" {
@@ -80,6 +87,10 @@ func Update(ctx context.Context, old *Lock, r *Resolver, opt UpdateOptions) (*Lo
 	}
 	next := &Lock{Epoch: opt.Epoch, Go: opt.Go}
 	for _, p := range old.Packages {
+		if slices.Contains(opt.Keep, p.Name) {
+			next.Packages = append(next.Packages, p)
+			continue
+		}
 		newer, err := newest(stanzas, p)
 		if err != nil {
 			return nil, fmt.Errorf("updating lock: package %s: %w", p, err)

@@ -61,6 +61,26 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
+// TestUpdateKeeps: a package that no suite has stays as it is pinned when it is
+// named, and the others move.
+func TestUpdateKeeps(t *testing.T) {
+	needGPGV(t)
+	l, want := parse(t, oldLock), parse(t, newLock)
+	l.Packages[1].Pool = strings.ReplaceAll(l.Packages[1].Pool, l.Packages[1].Name, "elsewhere")
+	l.Packages[1].Name = "elsewhere"
+	want.Packages[1] = l.Packages[1]
+	opt := options(l)
+	opt.Keep = []string{"elsewhere"}
+	r := Resolver{CacheDir: t.TempDir(), Mirrors: []string{mirror(t)}}
+	got, err := Update(t.Context(), l, &r, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Packages, got.Packages); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestUpdateRefuses(t *testing.T) {
 	needGPGV(t)
 	flip := func(b []byte) []byte { b = bytes.Clone(b); b[len(b)/2] ^= 1; return b }
@@ -84,6 +104,7 @@ func TestUpdateRefuses(t *testing.T) {
 		{"changed package", "small-boot_2.0-1_all.deb", flip, nil, "package small-boot 1:2.0-1 from "},
 		{"older on offer", "InRelease", keep, func(l *Lock, _ *UpdateOptions) { l.Packages[1].Version = "1:2.1-1" }, "the newest on offer is 1:2.0-1, which is older"},
 		{"unknown package", "InRelease", keep, func(l *Lock, _ *UpdateOptions) { l.Packages[1].Name = "nothing" }, "no suite has nothing"},
+		{"kept and not there", "InRelease", keep, func(_ *Lock, o *UpdateOptions) { o.Keep = []string{"nothing"} }, `package to keep: "nothing" is not in the lock`},
 		{"file gone", "InRelease", keep, func(l *Lock, _ *UpdateOptions) { l.Packages[1].Files[0].Path = "usr/none" }, `extracting "usr/none"`},
 		{"suite name", "InRelease", keep, func(_ *Lock, o *UpdateOptions) { o.Suites = []string{"../x"} }, `suite: got "../x"`},
 		{"no such suite", "none", keep, func(_ *Lock, o *UpdateOptions) { o.Suites = []string{"other"} }, "reading the index of other: no mirror has it: "},

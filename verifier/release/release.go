@@ -38,6 +38,7 @@ type Release struct {
 	Artifacts    []Artifact    `json:"artifacts"` // sorted by name
 	CommandLines []CommandLine `json:"command_lines"`
 	Measurements []Measurement `json:"measurements"`
+	Launches     []Launch      `json:"launches,omitempty"` // sorted by platform
 }
 
 // Toolchain is the Go toolchain that compiled the init.
@@ -187,7 +188,10 @@ func (r *Release) check() error {
 				c.Text[:min(len(c.Text), 40)], c.Platform, c.Form, len(c.Text), maxText)
 		}
 	}
-	return r.checkMeasurements()
+	if err := r.checkMeasurements(); err != nil {
+		return err
+	}
+	return r.checkLaunches()
 }
 
 func (r *Release) checkArtifacts() error {
@@ -237,9 +241,9 @@ func (reg Register) check(size int) error {
 		if strings.Trim(reg.Value, "0") != "" {
 			return fmt.Errorf("register %s: rule zero with value %s", reg.Name, reg.Value)
 		}
-	case RuleAny:
+	case RuleAny, RuleShape:
 		if reg.Value != "" {
-			return fmt.Errorf("register %s: rule any with value %s", reg.Name, reg.Value)
+			return fmt.Errorf("register %s: rule %s with value %s", reg.Name, reg.Rule, reg.Value)
 		}
 		return nil
 	default:
