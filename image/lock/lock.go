@@ -63,7 +63,7 @@ const (
 	FirmwareVars Role = "firmware-vars"
 	FirmwareSNP  Role = "firmware-snp" // unified image with SEV metadata and a page for kernel hashes
 	FirmwareTDX  Role = "firmware-tdx" // unified image with TDX metadata
-	Module       Role = "module" // of the kernel; the only role that many files have
+	Module       Role = "module"       // of the kernel; the only role that many files have
 )
 
 func (r Role) valid() bool {

@@ -26,7 +26,10 @@ func started() *Release {
 				Layout: "l1", CFVSHA384: h48, TDHOB: Area{0x809000, 0x2000}, Accepted: []Area{{0x809000, 0x2000}},
 				KernelPESHA384: h48, InitrdSHA384: h48,
 				Registers: []Register{
-					{"mrtd", "exact", h48}, {"rtmr0", "shape", ""}, {"rtmr1", "exact", h48}, {"rtmr2", "exact", h48},
+					{"mrtd", "exact", h48},
+					{"rtmr0", "shape", ""},
+					{"rtmr1", "exact", h48},
+					{"rtmr2", "exact", h48},
 					{"rtmr3", "zero", strings.Repeat("00", 48)},
 				},
 			},
