@@ -135,9 +135,13 @@ func TestPass(t *testing.T) {
 		"table at the end of its page":  func(l *Launch) { l.Kernel, l.Firmware.HashTable.GPA = &KernelHashes{}, 0x810f50 },
 		"table of just its size":        func(l *Launch) { l.Kernel, l.Firmware.HashTable.Size = &KernelHashes{}, 176 },
 		"unknown section as zero":       func(l *Launch) { l.UnknownAsZero, l.Firmware.Sections[1].Type = true, 0x11 },
-		"SVSM":                          withSVSM(func(*SVSM) {}),
-		"SVSM, no reset block":          func(l *Launch) { withSVSM(func(*SVSM) {})(l); l.Firmware.ResetEIP = nil },
-		"SVSM, firmware's sections":     func(l *Launch) { withSVSM(func(*SVSM) {})(l); l.Firmware.Sections = nil },
+		"kernel hashes of no page": func(l *Launch) {
+			l.Kernel = &KernelHashes{}
+			l.Firmware.Sections = append(l.Firmware.Sections, ovmf.SEVSection{Type: ovmf.KernelHashes})
+		},
+		"SVSM":                      withSVSM(func(*SVSM) {}),
+		"SVSM, no reset block":      func(l *Launch) { withSVSM(func(*SVSM) {})(l); l.Firmware.ResetEIP = nil },
+		"SVSM, firmware's sections": func(l *Launch) { withSVSM(func(*SVSM) {})(l); l.Firmware.Sections = nil },
 	} {
 		l := plain()
 		change(&l)
