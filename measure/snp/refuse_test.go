@@ -87,7 +87,7 @@ func TestRefuseFirmware(t *testing.T) {
 		"section size":      {func(l *Launch) { l.Firmware.Sections[1].Size = 0x800 }, "section 1 (SNP_SECRETS): got 0x800 bytes at 0x80d000, want multiples of 4096"},
 		"section address":   {func(l *Launch) { l.Firmware.Sections[1].GPA = 0x80d010 }, "section 1 (SNP_SECRETS): got 0x1000 bytes at 0x80d010"},
 		"section end":       {func(l *Launch) { l.Firmware.Sections[1] = ovmf.SEVSection{GPA: 0xfffff000, Size: 0x2000, Type: 2} }, "below 4 GiB"},
-		"overlap":           {func(l *Launch) { l.Firmware.Sections[1].GPA = 0x808000 }, "section 1 (SNP_SECRETS): got start 0x808000, want at least 0x809000, the end of section 0 (SNP_SEC_MEM)"},
+		"overlap":           {func(l *Launch) { l.Firmware.Sections[1].GPA = 0x807000 }, "section 1 (SNP_SECRETS): got start 0x807000, want at least 0x809000, the end of section 0 (SNP_SEC_MEM)"},
 		"over the firmware": {func(l *Launch) { l.Firmware.Sections[1].GPA = 0xfffff000 }, "the end of"},
 		"much memory": {func(l *Launch) {
 			l.Firmware.Sections[0] = ovmf.SEVSection{GPA: 0x1000_0000, Size: MaxMeasured, Type: ovmf.SecMem}
