@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type buildFlags struct {
 	inputFlags
 	out, source, platform, kernel string
 	json                          bool
+	launches                      []string // platforms beside vtpm
 }
 
 func buildCommand() *cobra.Command {
@@ -37,7 +39,9 @@ func buildCommand() *cobra.Command {
 		Long: `Builds an appliance from the inputs that the lock file names and writes a
 release folder: vmlinuz, initrd.cpio.zst, cmdline, safebox.efi, safebox.raw,
 safebox-init, firmware/, sbom.cdx.json and release.json, which describes the
-others and says what a machine that boots them will report.
+others and says what a machine that boots them will report. Platforms snp and
+tdx add their firmware and what their launch measurements are computed from
+(safebox measure all).
 
 Inputs are looked for in the cache, in the --inputs folders, at the package
 mirrors of this machine's apt configuration, and in the --snapshot archive.
@@ -50,7 +54,7 @@ The folder appears whole or not at all; an earlier release in it is replaced.`,
 	f.inputFlags.add(c)
 	c.Flags().StringVar(&f.out, "out", "", "release folder to write")
 	c.Flags().StringVar(&f.source, "source", "", "root folder of the safebox source (default: the one around the working folder)")
-	c.Flags().StringVar(&f.platform, "platform", "vtpm", "platforms, separated by commas; this version knows vtpm")
+	c.Flags().StringVar(&f.platform, "platform", "vtpm", "platforms, separated by commas: vtpm, and snp and tdx beside it")
 	c.Flags().StringVar(&f.kernel, "kernel", "distro", "kernel; this version knows distro")
 	c.Flags().BoolVar(&f.json, "json", false, "print the release digest and the artifacts as JSON")
 	return c
@@ -80,14 +84,25 @@ func (f *buildFlags) run(c *cobra.Command) error {
 
 // checkKinds refuses what this version can't build, by name.
 func (f *buildFlags) checkKinds() error {
-	for p := range strings.SplitSeq(f.platform, ",") {
+	const hint = "this version builds --platform vtpm, with snp and tdx beside it"
+	platforms := strings.Split(f.platform, ",")
+	for i, p := range platforms {
 		switch p {
-		case "vtpm":
-		case "snp", "tdx", "nitro":
-			return cli.Usage(fmt.Errorf("platform %q is not built by this version", p), "this version builds --platform vtpm")
+		case "vtpm", release.PlatformSNP, release.PlatformTDX:
+		case "nitro":
+			return cli.Usage(fmt.Errorf("platform %q is not built by this version", p), hint)
 		default:
-			return cli.Usage(fmt.Errorf("unknown platform %q", p), "this version builds --platform vtpm")
+			return cli.Usage(fmt.Errorf("unknown platform %q", p), hint)
 		}
+		if slices.Contains(platforms[:i], p) {
+			return cli.Usage(fmt.Errorf("platform %q is given twice", p), hint)
+		}
+		if p != "vtpm" {
+			f.launches = append(f.launches, p)
+		}
+	}
+	if !slices.Contains(platforms, "vtpm") {
+		return cli.Usage(fmt.Errorf("--platform %s: want vtpm among them: every release has it", f.platform), hint)
 	}
 	if f.kernel != "distro" {
 		return cli.Usage(fmt.Errorf("kernel %q is not built by this version", f.kernel), "this version builds --kernel distro")
@@ -116,6 +131,7 @@ func (f *buildFlags) build(c *cobra.Command) (*image.Artifacts, error) {
 		Resolver: resolver,
 		Source:   source,
 		Init:     image.InitPackage,
+		Launches: f.launches,
 		Progress: func(step string) { cli.Say(stderr, "%s", step) },
 	})
 	var unusable *image.LockError
@@ -148,7 +164,7 @@ func printRelease(w io.Writer, r *release.Release, asJSON bool) error {
 	}
 	id := fmt.Sprintf("%x", release.Digest(encoded))
 	if asJSON {
-		return writeJSON(w, struct {
+		return cli.WriteJSON(w, struct {
 			Release   string             `json:"release"`
 			Artifacts []release.Artifact `json:"artifacts"`
 		}{id, r.Artifacts})

@@ -119,7 +119,7 @@ func (f *challengeFlags) options() (verifier.ChallengeOptions, error) {
 	if f.enroll == "" {
 		return o, nil
 	}
-	if o.Enrollment, err = readInput(f.enroll, challenge.MaxEnrollment); err != nil {
+	if o.Enrollment, err = cli.ReadInput(f.enroll, challenge.MaxEnrollment); err != nil {
 		return o, err
 	}
 	o.Root, err = readCertificate(f.root)
@@ -143,7 +143,7 @@ func (f *challengeFlags) print(stdout io.Writer, file []byte) error {
 		Expires: time.Unix(c.Expires, 0).UTC().Format(time.RFC3339), Enroll: c.Enroll != nil, Secret: f.out + secretSuffix,
 	}
 	if f.json {
-		return writeJSON(stdout, r)
+		return cli.WriteJSON(stdout, r)
 	}
 	_, err = fmt.Fprintf(stdout, "challenge %s\nnonce %s\nrelease %s\nexpires %s\nsecret %s\n", r.Challenge, r.Nonce, r.Release, r.Expires, r.Secret)
 	return err
@@ -163,7 +163,7 @@ func readRelease(path string) ([]byte, error) {
 
 // readCertificate reads a PEM file with one certificate and nothing else.
 func readCertificate(path string) (*x509.Certificate, error) {
-	b, err := readInput(path, maxCertificate)
+	b, err := cli.ReadInput(path, maxCertificate)
 	if err != nil {
 		return nil, err
 	}

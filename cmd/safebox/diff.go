@@ -33,7 +33,7 @@ Exit code 0: equal; 1: different; 2: not readable.`,
 				return err
 			}
 			if asJSON {
-				if err := writeJSON(c.OutOrStdout(), differencesJSON(list)); err != nil {
+				if err := cli.WriteJSON(c.OutOrStdout(), differencesJSON(list)); err != nil {
 					return err
 				}
 			} else {
@@ -74,11 +74,11 @@ func differences(a, b string) ([]compare.Difference, error) {
 		}
 		return list, nil
 	}
-	one, err := readInput(a, inspect.MaxSize)
+	one, err := cli.ReadInput(a, inspect.MaxSize)
 	if err != nil {
 		return nil, err
 	}
-	two, err := readInput(b, inspect.MaxSize)
+	two, err := cli.ReadInput(b, inspect.MaxSize)
 	if err != nil {
 		return nil, err
 	}

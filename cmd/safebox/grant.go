@@ -229,7 +229,7 @@ func (f *grantFlags) print(stdout io.Writer, file []byte) error {
 		r.Recipient = append(r.Recipient, keyID(key))
 	}
 	if f.json {
-		return writeJSON(stdout, r)
+		return cli.WriteJSON(stdout, r)
 	}
 	_, err = fmt.Fprintf(stdout, "grant %s\nserial %s\nobject %s\nchunks %s\nmodule %s\nparams %s\nrecipient %s\nnot_after %s\n",
 		r.Grant, r.Serial, r.Object, r.Chunks, r.Module, r.Params, strings.Join(r.Recipient, "\nrecipient "), r.NotAfter)

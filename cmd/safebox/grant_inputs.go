@@ -89,7 +89,7 @@ func readNamed(flag, path string, limit int64) ([]byte, error) {
 	if path == "" {
 		return nil, cli.Usage(fmt.Errorf("no %s", flag), "")
 	}
-	return readInput(path, limit)
+	return cli.ReadInput(path, limit)
 }
 
 // readDecoded reads and decodes the file that a flag names.

@@ -34,7 +34,7 @@ func (f *inputFlags) add(c *cobra.Command) {
 
 // readLock reads the lock file, by default that of the source.
 func (f *inputFlags) readLock(source string) ([]byte, error) {
-	return readInput(f.lockPath(source), maxLock)
+	return cli.ReadInput(f.lockPath(source), maxLock)
 }
 
 func (f *inputFlags) lockPath(source string) string {

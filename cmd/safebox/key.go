@@ -111,7 +111,7 @@ the raw public key, and the public file.`,
 				return err
 			}
 			if asJSON {
-				return writeJSON(c.OutOrStdout(), jsonKey{kind, pair.id, out, out + publicSuffix})
+				return cli.WriteJSON(c.OutOrStdout(), jsonKey{kind, pair.id, out, out + publicSuffix})
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", kind, pair.id, out+publicSuffix)
 			return err

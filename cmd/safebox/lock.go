@@ -115,7 +115,7 @@ func printFetched(w io.Writer, l *lock.Lock, asJSON bool) error {
 		list = append(list, packageJSON(p))
 	}
 	if asJSON {
-		return writeJSON(w, list)
+		return cli.WriteJSON(w, list)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
@@ -123,7 +123,7 @@ func printFetched(w io.Writer, l *lock.Lock, asJSON bool) error {
 
 func lockUpdateCommand() *cobra.Command {
 	var f inputFlags
-	var suites []string
+	var suites, keep []string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "update",
@@ -144,7 +144,7 @@ be signed by the distribution's archive key. Measurements change with it.`,
 			if err != nil {
 				return err
 			}
-			next, err := lock.Update(c.Context(), old, r, lock.UpdateOptions{Suites: suites})
+			next, err := lock.Update(c.Context(), old, r, lock.UpdateOptions{Suites: suites, Keep: keep})
 			if err != nil {
 				return adviseUpdate(err)
 			}
@@ -156,6 +156,7 @@ be signed by the distribution's archive key. Measurements change with it.`,
 	}
 	f.add(c)
 	c.Flags().StringArrayVar(&suites, "suite", []string{lock.DefaultSuite}, "distribution suite to look in; may be given several times")
+	c.Flags().StringArrayVar(&keep, "keep", nil, "package that stays as it is pinned; may be given several times")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
@@ -182,7 +183,7 @@ func printUpdated(w io.Writer, old, next *lock.Lock, asJSON bool) error {
 		list = append(list, jsonUpdate{packageJSON(was), packageJSON(p), changed})
 	}
 	if asJSON {
-		return writeJSON(w, list)
+		return cli.WriteJSON(w, list)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
@@ -194,7 +195,7 @@ func adviseUpdate(err error) error {
 	if errors.As(err, &advised) {
 		return err
 	}
-	return cli.Failed(err, "an update asks the mirrors of apt's configuration for --suite; the lock file is as it was")
+	return cli.Failed(err, "an update asks the mirrors of apt's configuration for --suite; --keep NAME leaves a package as it is; the lock file is as it was")
 }
 
 // open reads the lock file and says where it is.

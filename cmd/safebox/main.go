@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"safebox/cmd/internal/cli"
+	"safebox/cmd/internal/measure"
 )
 
 func main() {
@@ -40,7 +41,7 @@ Results go to stdout, everything else to stderr. Exit code 0 means yes, 1 no
 	}
 	root.AddCommand(
 		buildCommand(),
-		measureCommand(),
+		measure.Command(),
 		sealCommand(),
 		openCommand(),
 		inspectCommand(),

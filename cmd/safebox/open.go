@@ -132,7 +132,7 @@ func (f *openFlags) leaves() string { return filepath.Join(filepath.Dir(f.manife
 
 // open reads the files and checks that they belong together.
 func (f *openFlags) open() (*format.Object, *format.Keys, error) {
-	b, err := readInput(f.keys, format.MaxKeys)
+	b, err := cli.ReadInput(f.keys, format.MaxKeys)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,11 +140,11 @@ func (f *openFlags) open() (*format.Object, *format.Keys, error) {
 	if err != nil {
 		return nil, nil, cli.Usage(fmt.Errorf("%s: %w", f.keys, err), "--keys wants the keys.json that safebox seal wrote")
 	}
-	envelope, err := readInput(f.manifest, format.MaxEnvelope)
+	envelope, err := cli.ReadInput(f.manifest, format.MaxEnvelope)
 	if err != nil {
 		return nil, nil, err
 	}
-	leaves, err := readInput(f.leaves(), format.MaxLeafTable)
+	leaves, err := cli.ReadInput(f.leaves(), format.MaxLeafTable)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -157,7 +157,7 @@ func (f *openFlags) open() (*format.Object, *format.Keys, error) {
 
 func (f *openFlags) print(w io.Writer, r openResult) error {
 	if f.json {
-		return writeJSON(w, r)
+		return cli.WriteJSON(w, r)
 	}
 	_, err := fmt.Fprintf(w, "object %s\nchunks %s\nsize %d\nbad shards %d\nout %s\n", r.Object, r.Chunks, r.Size, len(r.Bad), r.Out)
 	return err

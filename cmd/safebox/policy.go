@@ -93,7 +93,7 @@ func policyCheckCommand() *cobra.Command {
 		Short: "Read a policy strictly and say in plain sentences what it accepts",
 		Args:  cli.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			b, err := readInput(args[0], policy.MaxSize)
+			b, err := cli.ReadInput(args[0], policy.MaxSize)
 			if err != nil {
 				return err
 			}
@@ -102,7 +102,7 @@ func policyCheckCommand() *cobra.Command {
 				return cli.Failed(fmt.Errorf("%s: %w", args[0], err), "safebox policy init writes a complete policy with comments")
 			}
 			if asJSON {
-				return writeJSON(c.OutOrStdout(), jsonPolicy{
+				return cli.WriteJSON(c.OutOrStdout(), jsonPolicy{
 					Profile: p.Profile, Review: p.Review.AddDate(0, 0, -1).Format(time.DateOnly), Says: p.Explain(),
 				})
 			}

@@ -68,7 +68,7 @@ func verifyReceipt(stdout io.Writer, f *evidenceFlags, path string, asJSON bool)
 	result := verifier.VerifyReceiptEvidence(in)
 	doc := checkReceipt(result, envelope)
 	if asJSON {
-		err = writeJSON(stdout, jsonReceipt{result.Verdict, doc})
+		err = cli.WriteJSON(stdout, jsonReceipt{result.Verdict, doc})
 	} else {
 		text := result.Verdict.Text()
 		if doc != nil {

@@ -61,7 +61,7 @@ policy with release = "unsigned" accepts it.`,
 			}
 			r := jsonBundle{fmt.Sprintf("%x", release.Digest(file)), fmt.Sprintf("%x", sha256.Sum256(b))}
 			if asJSON {
-				return writeJSON(c.OutOrStdout(), r)
+				return cli.WriteJSON(c.OutOrStdout(), r)
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "release %s\nbundle %s\n", r.Release, r.Bundle)
 			return err

@@ -185,7 +185,7 @@ func (f *runFlags) readEvidence(doc *grant.Document) (*evidence.Evidence, error)
 	if path == "" {
 		path = f.grant + evidenceSuffix
 	}
-	b, err := readInput(path, evidence.MaxSize)
+	b, err := cli.ReadInput(path, evidence.MaxSize)
 	if err != nil {
 		return nil, cli.Usage(fmt.Errorf("--evidence: %w", err), "give the evidence that the grant was made upon: safebox grant puts it beside the grant")
 	}
@@ -297,7 +297,7 @@ func (f *runFlags) print(stdout io.Writer, r *runResult) error {
 		j.Outputs = append(j.Outputs, jsonOutput{outputPrefix + fmt.Sprint(o.Slot), o.Kind, o.Size})
 	}
 	if f.json {
-		return writeJSON(stdout, j)
+		return cli.WriteJSON(stdout, j)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "job %s\nexit %d\n", j.Job, j.Exit)

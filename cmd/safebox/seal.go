@@ -127,7 +127,7 @@ func sealInto(c *cobra.Command, folder *output.Folder, in io.Reader, size int64,
 
 func (f *sealFlags) print(w io.Writer, r sealResult) error {
 	if f.json {
-		return writeJSON(w, r)
+		return cli.WriteJSON(w, r)
 	}
 	_, err := fmt.Fprintf(w, "object %s\nsize %d\nprofile %s\nchunks %d\nshards %d\nout %s\n",
 		r.Object, r.Size, r.Profile, r.Chunks, r.Shards, r.Out)

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"bytes"
@@ -12,26 +12,22 @@ import (
 
 	"safebox/cmd/internal/cli"
 	"safebox/image/inspect"
+	"safebox/measure/eventlog"
 	"safebox/measure/tpm"
+	"safebox/measure/tpm/varstore"
 )
-
-func measureCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "measure",
-		Short: "Compute what a machine that boots an appliance will report",
-		RunE:  cli.Group,
-	}
-	c.AddCommand(measureTPMCommand())
-	return c
-}
 
 // tpmFlags are the flags of `measure tpm`.
 type tpmFlags struct {
 	disk, uki, firmware, boot, bank string
+	vars                            string
+	profile                         int
+	log                             string
 	json, trace                     bool
+	explain                         []string
 }
 
-func measureTPMCommand() *cobra.Command {
+func tpmCommand() *cobra.Command {
 	var f tpmFlags
 	c := &cobra.Command{
 		Use:   "tpm (--disk FILE | --uki FILE --boot esp|kernel)",
@@ -48,7 +44,11 @@ firmware too. One "name value" a line; registers that are not predicted
 	c.Flags().StringVar(&f.boot, "boot", "", "how the UKI is booted: esp or kernel (QEMU -kernel)")
 	c.Flags().StringVar(&f.firmware, "firmware", "", "firmware image (OVMF_CODE_4M.fd), for PCR 0")
 	c.Flags().StringVar(&f.bank, "bank", "sha256", "PCR bank: sha256 or sha384")
+	c.Flags().StringVar(&f.vars, "vars", "", "variable store of the firmware (OVMF_VARS_4M.fd) with Secure Boot keys; without it there are none")
+	c.Flags().IntVar(&f.profile, "profile", 0, "profile of the UKI that its load options choose")
+	c.Flags().StringVar(&f.log, "log", "", "event log of a boot: say where its events differ, exit code 1 if they do")
 	c.Flags().BoolVar(&f.trace, "trace", false, "print every event that goes into a register")
+	c.Flags().StringArrayVar(&f.explain, "explain", nil, "pcr4=HEX that a TPM reported: search for what explains it; may be given several times")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return c
 }
@@ -62,6 +62,13 @@ func (f *tpmFlags) run(stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	log, err := f.readLog()
+	if err != nil {
+		return err
+	}
+	if len(f.explain) > 0 {
+		return f.explainRegisters(stdout, in, bank, log)
+	}
 	p, err := tpm.Predict(in, bank)
 	if err != nil {
 		return cli.Usage(fmt.Errorf("%s: %w", f.files(), err), "see what safebox inspect says about the file")
@@ -70,10 +77,48 @@ func (f *tpmFlags) run(stdout, stderr io.Writer) error {
 		cli.Say(stderr, "hint: pcr0 needs --firmware FILE")
 	}
 	if f.json {
-		return writeJSON(stdout, predictionJSON(p))
+		err = cli.WriteJSON(stdout, predictionJSON(p))
+	} else {
+		_, err = io.WriteString(stdout, f.text(p))
 	}
-	_, err = io.WriteString(stdout, f.text(p))
-	return err
+	if err != nil || log == nil {
+		return err
+	}
+	return f.compareLog(p, log)
+}
+
+// readLog reads --log, nil if it is not given.
+func (f *tpmFlags) readLog() (*eventlog.Log, error) {
+	if f.log == "" {
+		return nil, nil
+	}
+	b, err := cli.ReadInput(f.log, eventlog.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	log, err := eventlog.Decode(b)
+	if err != nil {
+		return nil, cli.Usage(fmt.Errorf("%s: %w", f.log, err), "")
+	}
+	return log, nil
+}
+
+// compareLog names the first event of each register that differs.
+func (f *tpmFlags) compareLog(p *tpm.Prediction, log *eventlog.Log) error {
+	differences, err := p.CompareLog(log)
+	if err != nil {
+		return cli.Usage(fmt.Errorf("%s: %w", f.log, err), "")
+	}
+	var all []string
+	for _, d := range differences {
+		if d.Rule != tpm.Missing {
+			all = append(all, d.String())
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return cli.Failed(fmt.Errorf("%s: %s", f.log, strings.Join(all, "; ")), "--explain pcr4=VALUE searches for a reason")
 }
 
 // text gives a line for each register that has a value, with --trace its
@@ -112,14 +157,20 @@ func (f *tpmFlags) input() (tpm.Input, error) {
 		return in, cli.Usage(errors.New("--uki without --boot"), hint)
 	}
 	if f.firmware != "" {
-		b, err := readInput(f.firmware, inspect.MaxSize)
+		b, err := cli.ReadInput(f.firmware, inspect.MaxSize)
 		if err != nil {
 			return in, err
 		}
 		in.Firmware = b
 	}
+	in.Profile = f.profile
+	if f.vars != "" {
+		if err := f.readVars(&in); err != nil {
+			return in, err
+		}
+	}
 	if f.disk != "" {
-		b, err := readInput(f.disk, inspect.MaxSize)
+		b, err := cli.ReadInput(f.disk, inspect.MaxSize)
 		if err != nil {
 			return in, err
 		}
@@ -130,12 +181,28 @@ func (f *tpmFlags) input() (tpm.Input, error) {
 	if err != nil {
 		return in, cli.Usage(err, hint)
 	}
-	b, err := readInput(f.uki, inspect.MaxSize)
+	b, err := cli.ReadInput(f.uki, inspect.MaxSize)
 	if err != nil {
 		return in, err
 	}
 	in.Boot, in.UKI = boot, b
 	return in, nil
+}
+
+// readVars reads the state of Secure Boot out of a variable store.
+func (f *tpmFlags) readVars(in *tpm.Input) error {
+	b, err := cli.ReadInput(f.vars, varstore.MaxSize)
+	if err != nil {
+		return err
+	}
+	store, err := varstore.Decode(b)
+	if err == nil {
+		in.SecureBoot, err = tpm.NewSecureBoot(store)
+	}
+	if err != nil {
+		return cli.Usage(fmt.Errorf("%s: %w", f.vars, err), "")
+	}
+	return nil
 }
 
 // jsonRegister is one register of `measure tpm --json`.

@@ -1,0 +1,29 @@
+// Package measure is the command `safebox measure`: what a machine that starts
+// an appliance will report, on every platform, from artifacts alone. Reading
+// files and printing happens here; every value comes from the pure packages
+// below measure/.
+package measure
+
+import (
+	"github.com/spf13/cobra"
+
+	"safebox/cmd/internal/cli"
+)
+
+// Command gives the command with all platforms below it.
+func Command() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "measure",
+		Short: "Compute what a machine that boots an appliance will report",
+		Long: `Computes launch measurements and boot registers without hardware, from the
+artifacts that a machine is started with. docs/measurements.md says for every
+register what goes into it, in which order, and what does not.
+
+With --explain VALUE the neighbours of the given inputs are searched for the
+ones that give a value that a machine reported. That names the difference; it
+never makes the value right: exit code 1.`,
+		RunE: cli.Group,
+	}
+	c.AddCommand(snpCommand(), sevCommand(), sevesCommand(), tdxCommand(), nitroCommand(), tpmCommand(), allCommand())
+	return c
+}
