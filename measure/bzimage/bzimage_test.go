@@ -100,9 +100,16 @@ func TestVersionRefuses(t *testing.T) {
 	}
 }
 
-// TestPatch lists the bytes that change, as specs/measure.md 5.5 and QEMU's
-// x86_load_linux have them.
-func TestPatch(t *testing.T) {
+// patchTest lists the bytes that a patch changes.
+type patchTest struct {
+	name   string
+	patch  Patch
+	header func(b []byte)
+	want   map[int]byte
+}
+
+// patchTests have what specs/measure.md 5.5 and QEMU's x86_load_linux say.
+func patchTests() []patchTest {
 	const gib = 1 << 30
 	base := map[int]byte{0x210: 0xb0, 0x211: 0x81, 0x225: 0xfe, 0x224: 0, 0x22a: 2}
 	with := func(more map[int]byte) map[int]byte {
@@ -114,24 +121,34 @@ func TestPatch(t *testing.T) {
 		}
 		return m
 	}
-	for _, tt := range []struct {
-		name   string
-		patch  Patch
-		header func(b []byte)
-		want   map[int]byte
-	}{
+	return []patchTest{
 		{"no initrd", Patch{Memory: 2 * gib}, nil, base},
 		// 0x7ffd7fff - 0x1000 = 0x7ffd6fff, to the page
-		{"2 GiB", Patch{Memory: 2 * gib, Initrd: true, InitrdSize: 0x1000}, nil,
-			with(map[int]byte{0x219: 0x60, 0x21a: 0xfd, 0x21b: 0x7f, 0x21d: 0x10})},
-		{"16 GiB as 2", Patch{Memory: 16 * gib, Initrd: true, InitrdSize: 0x1000}, nil,
-			with(map[int]byte{0x219: 0x60, 0x21a: 0xfd, 0x21b: 0x7f, 0x21d: 0x10})},
+		{
+			"2 GiB",
+			Patch{Memory: 2 * gib, Initrd: true, InitrdSize: 0x1000},
+			nil,
+			with(map[int]byte{0x219: 0x60, 0x21a: 0xfd, 0x21b: 0x7f, 0x21d: 0x10}),
+		},
+		{
+			"16 GiB as 2",
+			Patch{Memory: 16 * gib, Initrd: true, InitrdSize: 0x1000},
+			nil,
+			with(map[int]byte{0x219: 0x60, 0x21a: 0xfd, 0x21b: 0x7f, 0x21d: 0x10}),
+		},
 		// 0x9ffd7fff - 0x1234 = 0x9ffd6dcb
-		{"2.5 GiB", Patch{Memory: 5 * gib / 2, Initrd: true, InitrdSize: 0x1234}, nil,
-			with(map[int]byte{0x219: 0x60, 0x21a: 0xfd, 0x21b: 0x9f, 0x21c: 0x34, 0x21d: 0x12})},
+		{
+			"2.5 GiB",
+			Patch{Memory: 5 * gib / 2, Initrd: true, InitrdSize: 0x1234},
+			nil,
+			with(map[int]byte{0x219: 0x60, 0x21a: 0xfd, 0x21b: 0x9f, 0x21c: 0x34, 0x21d: 0x12}),
+		},
 		// without XLF_CAN_BE_LOADED_ABOVE_4G the header's 0x7fffffff counts
-		{"2.5 GiB, initrd_addr_max", Patch{Memory: 5 * gib / 2, Initrd: true, InitrdSize: 0x1234},
-			func(b []byte) { b[0x236] = 0x7d }, with(map[int]byte{0x219: 0xe0, 0x21a: 0xff, 0x21b: 0x7f, 0x21c: 0x34, 0x21d: 0x12})},
+		{
+			"2.5 GiB, initrd_addr_max",
+			Patch{Memory: 5 * gib / 2, Initrd: true, InitrdSize: 0x1234},
+			func(b []byte) { b[0x236] = 0x7d }, with(map[int]byte{0x219: 0xe0, 0x21a: 0xff, 0x21b: 0x7f, 0x21c: 0x34, 0x21d: 0x12}),
+		},
 		{"vga=0x317", Patch{CommandLine: "quiet vga=0x317 x", Memory: gib}, nil, with(map[int]byte{0x1fa: 0x17, 0x1fb: 3})},
 		{"vga=791", Patch{CommandLine: "vga=791", Memory: gib}, nil, with(map[int]byte{0x1fa: 0x17, 0x1fb: 3})},
 		{"vga=010", Patch{CommandLine: "vga=010", Memory: gib}, nil, with(map[int]byte{0x1fa: 8, 0x1fb: 0})},
@@ -140,9 +157,17 @@ func TestPatch(t *testing.T) {
 		{"vga=normal", Patch{CommandLine: "vga=normal", Memory: gib}, nil, base},
 		{"vga= passed over", Patch{CommandLine: "vga=ask", Memory: gib, KeepVideoMode: true}, nil, base},
 		{"heap end of 16 bits", Patch{Memory: gib}, func(b []byte) { b[0x226], b[0x227] = 1, 2 }, base},
-		{"heap end of 32 bits", Patch{Memory: gib, WideHeapEnd: true}, func(b []byte) { b[0x226], b[0x227] = 1, 2 },
-			with(map[int]byte{0x226: 0, 0x227: 0})},
-	} {
+		{
+			"heap end of 32 bits",
+			Patch{Memory: gib, WideHeapEnd: true},
+			func(b []byte) { b[0x226], b[0x227] = 1, 2 },
+			with(map[int]byte{0x226: 0, 0x227: 0}),
+		},
+	}
+}
+
+func TestPatch(t *testing.T) {
+	for _, tt := range patchTests() {
 		in := setup(t)
 		if tt.header != nil {
 			tt.header(in)

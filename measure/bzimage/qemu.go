@@ -118,7 +118,7 @@ func (p Patch) putVideoMode(out []byte) error {
 	if !ok {
 		return nil
 	}
-	mode := uint64(0)
+	var mode uint64
 	switch {
 	case strings.HasPrefix(text, "normal"):
 		mode = 0xffff

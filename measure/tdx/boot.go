@@ -12,7 +12,7 @@ import (
 // machine with a TPM. Firmware ends PCR 0 to 6 with a separator each; in a TD,
 // upstream edk2 measures one for all of RTMR1 (seen in the logs of dstack and of
 // Google Compute Engine).
-func rtmr1(in *Input) (Register, error) {
+func rtmr1(in *input) (Register, error) {
 	switch {
 	case in.Direct == nil && in.UKI == nil && in.Disk == nil:
 		return Register{Missing: "no kernel, UKI or disk given"}, nil
@@ -23,27 +23,19 @@ func rtmr1(in *Input) (Register, error) {
 	case in.Layout != L1 && in.Layout != L2:
 		return Register{Missing: fmt.Sprintf("a boot from a disk or of a UKI was not seen with layout %v", in.Layout)}, nil
 	case in.UKI != nil:
-		list, err := in.UKI.predict(in)
-		if err != nil {
-			return Register{}, err
-		}
-		return list.rtmr1(), nil
+		return in.uki.rtmr1(), nil
 	}
 	return diskRTMR1(in.Disk)
 }
 
 // rtmr2 is what the boot loader and the kernel measure: PCR 8 to 15 of a machine
 // with a TPM.
-func rtmr2(in *Input) (Register, error) {
+func rtmr2(in *input) (Register, error) {
 	switch {
 	case in.Direct != nil:
 		return directRTMR2(in)
 	case in.UKI != nil:
-		list, err := in.UKI.predict(in)
-		if err != nil {
-			return Register{}, err
-		}
-		return list.rtmr2(), nil
+		return in.uki.rtmr2(), nil
 	case in.Disk != nil:
 		if in.Disk.RTMR2 == nil {
 			return Register{Missing: "what the boot loader and the kernel measure was not given"}, nil
@@ -54,7 +46,7 @@ func rtmr2(in *Input) (Register, error) {
 }
 
 // rtmr3 is left to the guest's own system: firmware and kernel do not use it.
-func rtmr3(in *Input) (Register, error) { return fold(in.Runtime) }
+func rtmr3(in *input) (Register, error) { return fold(in.Runtime) }
 
 // fold makes a register of the caller's events.
 func fold(events []Event) (Register, error) {

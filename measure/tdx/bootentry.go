@@ -10,8 +10,7 @@ import (
 
 // BootEntry is a variable Boot#### with its EFI_LOAD_OPTION (UEFI 2.10, 3.1.3).
 // Unlike other variables these are measured as their value alone, though the
-// event's data is a whole UEFI_VARIABLE_DATA (edk2, DxeTpm2MeasureBootLib and
-// TdTcg2Dxe, EV_EFI_VARIABLE_BOOT).
+// event's data is a whole UEFI_VARIABLE_DATA (edk2, OvmfPkg/Tcg/TdTcg2Dxe).
 type BootEntry struct {
 	Number uint16
 	Data   []byte
@@ -50,8 +49,9 @@ func (l Layout) bootEntries() []BootEntry {
 
 // loadOption is the EFI_LOAD_OPTION of an application in the firmware volume
 // (UEFI 2.10, 3.1.3): u32 attributes, u16 length of the device path, description
-// in UTF-16 with its NUL, device path. Nodes are those of UEFI PI 1.8, Volume 2,
-// 8.3 and UEFI 2.10, 10.3.1.
+// in UTF-16 with its NUL, device path. The path is a media device path of type 4,
+// subtype 7 (firmware volume) and 6 (firmware file) of UEFI PI 1.8, and the end
+// node of UEFI 2.10, 10.3.1.
 func loadOption(attributes uint32, description, file string) []byte {
 	le := binary.LittleEndian
 	path := append([]byte{4, 7, 20, 0}, volumeDXEFV...)
@@ -73,7 +73,7 @@ func wide(s string) []byte {
 }
 
 // bootVariables appends BootOrder and then the entries in that order.
-func (s *sequence) bootVariables(in *Input) {
+func (s *sequence) bootVariables(in *input) {
 	entries, source := in.BootEntries, FromFile
 	if entries == nil {
 		if !in.direct() {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
-	"strings"
 
 	"safebox/measure/bzimage"
 	"safebox/measure/eventlog"
@@ -40,7 +39,7 @@ func (f OptionsForm) String() string {
 
 // directRTMR1 is a kernel that QEMU hands to the firmware: firmware loads it,
 // and so measures it, before it signals that it is ready to boot.
-func directRTMR1(in *Input) (Register, error) {
+func directRTMR1(in *input) (Register, error) {
 	s := &sequence{}
 	if in.Layout == Intel {
 		s.either(eventlog.PlatformConfigFlags, "kernel file", nil, FromFile, in.Digests.IntelKernel,
@@ -69,7 +68,7 @@ func directRTMR1(in *Input) (Register, error) {
 }
 
 // kernel appends the digest of the kernel as the firmware gets it.
-func (s *sequence) kernel(in *Input) error {
+func (s *sequence) kernel(in *input) error {
 	d := in.Direct
 	const kind, name = eventlog.EFIBootServicesApplication, "Authenticode digest of the kernel"
 	if d.Kernel == nil {
@@ -138,7 +137,7 @@ func peerAuthenticode(b []byte) (Digest, error) {
 
 // directRTMR2 is what the kernel's EFI stub was given (Linux 6.9 and later,
 // drivers/firmware/efi/libstub/efi-stub-helper.c, efi_measure_tagged_event).
-func directRTMR2(in *Input) (Register, error) {
+func directRTMR2(in *input) (Register, error) {
 	d := in.Direct
 	if d.Silent {
 		return (&sequence{}).register(), nil
@@ -146,6 +145,9 @@ func directRTMR2(in *Input) (Register, error) {
 	s := &sequence{}
 	if err := s.checkMeasures(d.Kernel); err != nil {
 		return Register{}, err
+	}
+	if d.InitrdSHA384 != nil && *d.InitrdSHA384 == sha512.Sum384(nil) {
+		return Register{}, errors.New("initrd: got an empty file, want one with content or none: firmware and kernel pass over an empty one")
 	}
 	initrd := d.InitrdSHA384 != nil || in.Digests.Initrd != nil
 	if err := s.loadOptions(in, initrd); err != nil {
@@ -182,7 +184,7 @@ func (s *sequence) checkMeasures(kernel []byte) error {
 	return nil
 }
 
-func (s *sequence) loadOptions(in *Input, initrd bool) error {
+func (s *sequence) loadOptions(in *input, initrd bool) error {
 	const name = "LOADED_IMAGE::LoadOptions"
 	if in.Digests.LoadOptions != nil {
 		s.either(eventlog.EventTag, name, nil, FromFile, in.Digests.LoadOptions, "")
@@ -215,7 +217,7 @@ func (s *sequence) loadOptions(in *Input, initrd bool) error {
 	default:
 		return fmt.Errorf("load options: got %v", form)
 	}
-	if strings.TrimSpace(text) == "" {
+	if text == "" {
 		s.unknown(eventlog.EventTag, name, "no command line given, and what a kernel without load options measures was not seen")
 		return nil
 	}

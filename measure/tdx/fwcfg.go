@@ -27,7 +27,7 @@ const linuxBoot = "/rom@genroms/linuxboot_dma.bin\x00"
 func directFWCfg() *FWCfg { return &FWCfg{BootMenu: []byte{0, 0}, BootOrder: []byte(linuxBoot)} }
 
 // fwCfg appends the files in the order of edk2's list.
-func (s *sequence) fwCfg(in *Input) error {
+func (s *sequence) fwCfg(in *input) error {
 	c, source := in.FWCfg, FromFile
 	if c == nil {
 		if !in.direct() {

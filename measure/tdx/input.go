@@ -103,6 +103,12 @@ type Image struct {
 	Digest *Measurement
 }
 
+// input is an Input with what several registers take from its UKI.
+type input struct {
+	Input
+	uki *ukiEvents // nil if no UKI is booted
+}
+
 // check refuses what contradicts itself.
 func (in *Input) check() error {
 	boots := 0

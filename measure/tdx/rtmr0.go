@@ -5,11 +5,12 @@ import (
 
 	"safebox/measure/eventlog"
 	"safebox/measure/tdx/tdvf"
+	"safebox/measure/tpm/varstore"
 )
 
 // rtmr0 is the machine's configuration as the firmware was given it: what goes
 // into PCR 1 and 7 of a machine with a TPM.
-func rtmr0(in *Input) (Register, error) {
+func rtmr0(in *input) (Register, error) {
 	if in.Layout == 0 {
 		return Register{Missing: "no layout chosen: what the firmware measures depends on its build"}, nil
 	}
@@ -46,7 +47,7 @@ func rtmr0(in *Input) (Register, error) {
 }
 
 // handed is what the monitor hands over: memory map and variables.
-func (s *sequence) handed(in *Input) error {
+func (s *sequence) handed(in *input) error {
 	hob, err := in.hob()
 	if in.Digests.HOB != nil {
 		hob, err = nil, nil
@@ -70,14 +71,22 @@ func (s *sequence) handed(in *Input) error {
 	if in.Variables != nil || cfv == nil {
 		return nil
 	}
-	if err := checkEmptyStore(cfv); err != nil {
-		s.lack(fmt.Sprintf("Secure Boot variables: not given, and the firmware's store does not say that there are none: %v", err))
+	store, err := varstore.Decode(cfv)
+	if err != nil {
+		s.lack(fmt.Sprintf("Secure Boot variables: not given, and the firmware's own cannot be read: %v", err))
+		return nil
+	}
+	for _, v := range store.Variables {
+		if v.State == varstore.Added {
+			s.lack(fmt.Sprintf("Secure Boot variables: not given, and the firmware's image is not without variables: it has %q", v.Name))
+			break
+		}
 	}
 	return nil
 }
 
 // secureBoot is what Secure Boot goes by.
-func (s *sequence) secureBoot(in *Input) error {
+func (s *sequence) secureBoot(in *input) error {
 	v, source := in.Variables, FromFile
 	if v == nil {
 		v, source = &Variables{SecureBoot: in.Layout.secureBoot()}, Computed
@@ -88,15 +97,12 @@ func (s *sequence) secureBoot(in *Input) error {
 	for _, variable := range v.encode() {
 		s.add(source, eventlog.EFIVariableDriverConfig, "variable "+variable.Name, variable.Data())
 	}
-	if len(v.SecureBoot) == 1 && v.SecureBoot[0] == 1 && in.Authorities == nil {
-		s.lack("Secure Boot is on: give the authorities by which the booted images were let through")
-	}
 	return nil
 }
 
 // acpi is the tables as QEMU makes them (edk2, OvmfPkg/Library/AcpiPlatformLib/
 // QemuFwCfgAcpi.c), in the order in which the loader script asks for them.
-func (s *sequence) acpi(in *Input) {
+func (s *sequence) acpi(in *input) {
 	a := in.ACPI
 	if a == nil {
 		a = &ACPI{}
@@ -118,9 +124,16 @@ func (s *sequence) acpi(in *Input) {
 
 // authorities are variables that let an image through: of Secure Boot, or of a
 // shim, which measures them whether Secure Boot is on or not.
-func (s *sequence) authorities(in *Input) {
+func (s *sequence) authorities(in *input) {
 	for _, data := range in.Authorities {
 		s.add(FromFile, eventlog.EFIVariableAuthority, "authority", data)
+	}
+	switch {
+	case in.Authorities != nil || !in.Variables.on():
+	case in.uki != nil && !in.direct():
+		s.events = append(s.events, in.uki.authorities()...)
+	default:
+		s.lack("Secure Boot is on: give the authorities by which the booted images were let through")
 	}
 }
 

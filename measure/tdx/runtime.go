@@ -8,8 +8,8 @@ import (
 	"safebox/measure/eventlog"
 )
 
-// dstackEvent is the type of events that dstack extends RTMR3 with (dstack,
-// cc-eventlog, DSTACK_RUNTIME_EVENT_TYPE).
+// dstackEvent is the type of events that dstack extends RTMR3 with (dstack 312dc605,
+// cc-eventlog).
 const dstackEvent eventlog.Type = 0x08000001
 
 // DstackEvent is a runtime event of dstack, version 1 (specs/measure.md 5.8): the

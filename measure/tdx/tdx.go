@@ -4,11 +4,12 @@
 // the machine's own log proves nothing about that machine.
 //
 // It implements:
-//   - Intel TDX Module Base Architecture Specification 348549-007, section
-//     12.2 (measurement registers), and TDX Virtual Firmware Design Guide
-//     344991-004, section 8 (what the firmware measures).
-//   - UEFI 2.10, section 38.4 (EFI_CC_MEASUREMENT_PROTOCOL): PCR 1 and 7 are
-//     RTMR0, PCR 2 to 6 RTMR1, PCR 8 to 15 RTMR2; nothing in a PCR 0 of a TD.
+//   - Intel TDX Module v1.5 Base Architecture Specification 348549, "RTMR:
+//     Run-Time Measurement Registers", and TDX Virtual Firmware Design Guide
+//     344991, which says what the firmware measures.
+//   - UEFI 2.10, section 38.4 (EFI_CC_MEASUREMENT_PROTOCOL) and edk2's map of it
+//     (SecurityPkg, TdxMeasurementCommon.c): PCR 1 and 7 are RTMR0, PCR 2 to 6
+//     RTMR1, PCR 8 to 15 RTMR2. PCR 0 would be MRTD, which nothing extends.
 //   - TCG PC Client Platform Firmware Profile (PFP), Family 2.0, Level 00,
 //     Version 1.06 Revision 52, section 10 (events).
 //   - What edk2 and Linux make of these: RTMR layouts of specs/measure.md 5.3,
@@ -109,11 +110,18 @@ func Predict(in Input) (*Prediction, error) {
 	if err := in.check(); err != nil {
 		return nil, fmt.Errorf("predicting TDX registers: %w", err)
 	}
+	known := &input{Input: in}
+	if in.UKI != nil {
+		var err error
+		if known.uki, err = in.UKI.predict(in.Variables); err != nil {
+			return nil, fmt.Errorf("predicting TDX registers: %w", err)
+		}
+	}
 	p := &Prediction{}
-	for i, f := range [...]func(*Input) (Register, error){
+	for i, f := range [...]func(*input) (Register, error){
 		MRTD: mrtd, RTMR0: rtmr0, RTMR1: rtmr1, RTMR2: rtmr2, RTMR3: rtmr3,
 	} {
-		r, err := f(&in)
+		r, err := f(known)
 		if err != nil {
 			return nil, fmt.Errorf("predicting %s: %w", name(i), err)
 		}
@@ -128,7 +136,7 @@ func name(index int) string {
 }
 
 // mrtd is what the monitor loads and measures before the TD runs.
-func mrtd(in *Input) (Register, error) {
+func mrtd(in *input) (Register, error) {
 	if in.Firmware == nil {
 		return Register{Missing: "no firmware given"}, nil
 	}
@@ -157,7 +165,8 @@ func (in *Input) hob() ([]byte, error) {
 	return tdvf.TDHOB(in.Firmware, in.Memory)
 }
 
-// Extend is TDG.MR.RTMR.EXTEND (348549-007, 12.2.2).
+// Extend is TDG.MR.RTMR.EXTEND (Intel TDX Module v1.5 ABI Specification 348551):
+// the hash of the register and the digest.
 func Extend(value Digest, digests ...Digest) Digest {
 	for _, d := range digests {
 		value = sha512.Sum384(append(value[:], d[:]...))

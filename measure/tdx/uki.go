@@ -17,9 +17,9 @@ type ukiEvents struct {
 }
 
 // predict asks package tpm, which knows what is in a UKI.
-func (u *UKI) predict(in *Input) (*ukiEvents, error) {
+func (u *UKI) predict(v *Variables) (*ukiEvents, error) {
 	ti := tpm.Input{Boot: u.Boot, UKI: u.Image, Disk: u.Disk, DiskSize: u.DiskSize, Profile: u.Profile}
-	if v := in.Variables; v != nil && len(v.SecureBoot) == 1 && v.SecureBoot[0] == 1 {
+	if v.on() {
 		ti.SecureBoot = &tpm.SecureBoot{Enabled: true, PK: v.PK, KEK: v.KEK, DB: v.DB, DBX: v.DBX}
 	}
 	p, err := tpm.Predict(ti, tpm.SHA384)
@@ -41,30 +41,32 @@ func (u *UKI) predict(in *Input) (*ukiEvents, error) {
 	return e, nil
 }
 
-// rtmr1 takes PCR 2 to 6 with one separator.
+// rtmr1 takes PCR 2 to 6 with one separator. Where the partition table is not
+// known package tpm leaves all of PCR 5 out.
 func (e *ukiEvents) rtmr1() Register {
 	s := &sequence{}
 	separated := false
 	for _, pe := range e.sequence {
-		if pe.PCR < 2 || pe.PCR > 6 {
+		if pe.PCR < 2 || pe.PCR > 6 || pe.Type == eventlog.Separator && separated {
 			continue
 		}
-		if pe.Type == eventlog.Separator {
-			if separated {
-				continue
-			}
-			separated = true
-		}
 		s.events = append(s.events, fromTPM(pe))
+		if pe.Type != eventlog.Separator {
+			continue
+		}
+		separated = true
+		if e.missing != "" {
+			s.unknown(eventlog.EFIGPTEvent, "GPT header and partitions", e.missing)
+		}
 	}
 	if e.missing != "" {
-		s.lack(e.missing)
+		s.exits()
 	}
 	return s.register()
 }
 
 // rtmr2 takes PCR 8 to 15. What systemd-stub logs as EV_EVENT_TAG it measures
-// with a TPM only (systemd, src/boot/measure.c, tpm_log_tagged_event); the
+// with a TPM only (systemd-boot's measure.c, tpm_log_tagged_event); the
 // kernel's own events of that type are those of PCR 9.
 func (e *ukiEvents) rtmr2() Register {
 	s := &sequence{}
@@ -83,4 +85,15 @@ func fromTPM(pe tpm.PCREvent) Event {
 		source = Computed
 	}
 	return Event{pe.Type, pe.Description, Digest(pe.Digest), source}
+}
+
+// authorities are the entries of db by which Secure Boot let the images through.
+// In a boot from a disk they come behind the boot entries.
+func (e *ukiEvents) authorities() (list []Event) {
+	for _, pe := range e.sequence {
+		if pe.Type == eventlog.EFIVariableAuthority {
+			list = append(list, fromTPM(pe))
+		}
+	}
+	return list
 }
