@@ -14,6 +14,8 @@ import (
 	"safebox/measure/ovmf"
 	"safebox/measure/snp"
 	"safebox/measure/tdx"
+	"safebox/verifier/accept"
+	"safebox/verifier/release"
 )
 
 // errDiffers is the answer to every question for an explanation but one that
@@ -86,8 +88,38 @@ func (f *sevFlags) explainDigest(stdout io.Writer, l snp.Launch) error {
 		}
 		in.Firmware = append(in.Firmware, explain.Named[snp.Firmware]{Name: filepath.Base(path), Value: snp.NewFirmware(im)})
 	}
+	for _, path := range f.releases {
+		if err := addRelease(&in, path); err != nil {
+			return err
+		}
+	}
 	result, err := in.Explain(reported)
 	return answer(stdout, []*explain.Result{result}, err, []string{"launch_digest"}, f.json)
+}
+
+// addRelease adds what another release is started with.
+func addRelease(in *explain.SNP, path string) error {
+	b, err := cli.ReadInput(path, release.MaxSize)
+	if err != nil {
+		return err
+	}
+	r, err := release.Decode(b)
+	if err != nil {
+		return cli.Usage(fmt.Errorf("%s: %w", path, err), "")
+	}
+	launch, ok := r.Launch(release.PlatformSNP)
+	if !ok {
+		return cli.Usage(fmt.Errorf("%s: no launch for SEV-SNP in it", path), "it was not built with --platform vtpm,snp")
+	}
+	l, err := accept.SNPLaunch(launch)
+	if err != nil {
+		return cli.Usage(fmt.Errorf("%s: %w", path, err), "")
+	}
+	in.Firmware = append(in.Firmware, explain.Named[snp.Firmware]{Name: path, Value: l.Firmware})
+	in.Kernels = append(in.Kernels, explain.Named[[32]byte]{Name: path, Value: l.Kernel.Kernel})
+	in.Initrds = append(in.Initrds, explain.Named[[32]byte]{Name: path, Value: l.Kernel.Initrd})
+	in.CommandLines = append(in.CommandLines, explain.Named[string]{Name: path, Value: launch.CommandLine})
+	return nil
 }
 
 func (f *sevFlags) mode() explain.Mode {

@@ -28,7 +28,7 @@ type sevFlags struct {
 	unknownAsZero            bool
 	trace, json              bool
 	explain                  string
-	others                   []string
+	others, releases         []string
 	id                       idFlags
 }
 
@@ -51,6 +51,7 @@ With --id-key an ID block for that digest is signed and written, with
 	c.Flags().StringVar(&f.vmsaGPA, "vmsa-gpa", "", "guest physical address of the vCPUs' save areas (default: KVM's 0xfffffffff000)")
 	c.Flags().BoolVar(&f.unknownAsZero, "unknown-sections-zero", false, "measure SEV metadata sections of unknown types as zero pages, as QEMU does, instead of refusing them")
 	c.Flags().BoolVar(&f.trace, "trace", false, "print every page with its type, its address and the digest after it")
+	c.Flags().StringArrayVar(&f.releases, "other-release", nil, "with --explain: release.json of another release to try; may be given several times")
 	f.id.add(c)
 	return c
 }
