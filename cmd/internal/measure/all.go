@@ -174,7 +174,7 @@ func (f *allFlags) addSNP(_ context.Context, r *release.Release, set *acceptSet,
 				}
 				shape := acceptedShape{
 					Platform: release.PlatformSNP, VMM: vmm.String(), CPUType: name,
-					CPUSignature: fmt.Sprintf("%#010x", signature), Features: fmt.Sprintf("%#x", features),
+					CPUSignature: fmt.Sprintf("0x%08x", signature), Features: fmt.Sprintf("%#x", features),
 				}
 				if err := shape.addDigests(set, launch, accept.SNPMachine{VMM: vmm, CPU: signature, Features: features}, vcpus); err != nil {
 					return err

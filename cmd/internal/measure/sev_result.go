@@ -39,7 +39,7 @@ type pageResult struct {
 func newSEVResult(technology string, l snp.Launch, digest []byte, pages []snp.Page) *sevResult {
 	r := &sevResult{Platform: technology, LaunchDigest: hex.EncodeToString(digest), VMM: l.VMM.String()}
 	if technology != "sev" {
-		r.VCPUs, r.CPUSignature, r.Features = l.VCPUs, fmt.Sprintf("%#010x", l.CPU), fmt.Sprintf("%#x", l.Features)
+		r.VCPUs, r.CPUSignature, r.Features = l.VCPUs, fmt.Sprintf("0x%08x", l.CPU), fmt.Sprintf("%#x", l.Features)
 	}
 	if k := l.Kernel; k != nil {
 		r.Kernel = &kernelHash{hex.EncodeToString(k.Kernel[:]), hex.EncodeToString(k.Initrd[:]), hex.EncodeToString(k.CommandLine[:])}
