@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -71,19 +72,27 @@ func readLog(t testing.TB, boot string) *eventlog.Log {
 }
 
 // readPCRs reads the registers of one bank that the TPM returned.
-func readPCRs(t testing.TB, boot string, bank Bank) (values [eventlog.PCRs][]byte) {
+func readPCRs(t testing.TB, boot string, bank Bank) [eventlog.PCRs][]byte {
+	t.Helper()
+	return readRegisters(t, "../eventlog/testdata/uefi/"+boot+"/pcrs.txt", bank)
+}
+
+func readRegisters(t testing.TB, path string, bank Bank) (values [eventlog.PCRs][]byte) {
 	t.Helper()
 	n := 0
-	for line := range strings.Lines(string(readFile(t, "../eventlog/testdata/uefi/"+boot+"/pcrs.txt"))) {
+	for line := range strings.Lines(string(readFile(t, path))) {
 		f := strings.Fields(line)
 		if f[1] != bank.String() {
 			continue
+		}
+		if n >= len(values) || f[2] != strconv.Itoa(n) {
+			t.Fatalf("%s: got register %s, want %d", path, f[2], n)
 		}
 		values[n] = unhex(t, f[3])
 		n++
 	}
 	if n != eventlog.PCRs {
-		t.Fatalf("%s: got %d registers, want %d", boot, n, eventlog.PCRs)
+		t.Fatalf("%s: got %d registers, want %d", path, n, eventlog.PCRs)
 	}
 	return values
 }

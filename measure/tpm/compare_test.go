@@ -21,10 +21,10 @@ func realPrediction(t *testing.T, bank Bank) *Prediction {
 		s := &sequence{bank: bank}
 		for _, e := range log.Events {
 			if int(e.PCR) == pcr {
-				s.addDigest(e.Type, e.Describe(), e.Digest(Algorithm(bank)))
+				s.addDigest(pcr, e.Type, e.Describe(), e.Digest(Algorithm(bank)))
 			}
 		}
-		p.PCRs[pcr] = s.register(p.PCRs[pcr].Rule)
+		p.PCRs[pcr] = s.register(pcr, p.PCRs[pcr].Rule)
 	}
 	return p
 }

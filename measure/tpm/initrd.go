@@ -28,10 +28,9 @@ func initrdSections() []struct{ section, file string } {
 	}
 }
 
-// combineInitrd puts the initrd together. Stub 262 may add one part more, the
-// "boot secret", to a boot from an ESP that firmware can write to: its content
-// is a secret of the machine, so that PCR 9 cannot be predicted then. What is
-// returned here is for a disk that is read-only.
+// combineInitrd puts the initrd together. Where stub 262 adds a part with a
+// secret of the machine (addsBootSecret), PCR 9 cannot be predicted; what is
+// returned here is for a disk that firmware cannot write to.
 func combineInitrd(sections map[string][]byte) (initrd, error) {
 	var parts initrd
 	for _, s := range initrdSections() {

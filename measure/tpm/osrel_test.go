@@ -10,17 +10,22 @@ import (
 // TestInitrdOfRealBoot predicts PCR 9 of the boot in testdata/osrel, whose
 // initrd and os-release are at hand, and compares with what the TPM returned.
 func TestInitrdOfRealBoot(t *testing.T) {
-	k := &uki{stub: stub257, sections: map[string][]byte{
+	k := &uki{sections: map[string][]byte{
 		".cmdline": []byte("console=ttyS0 panic=1"),
 		".initrd":  readFile(t, "testdata/osrel/initrd.cpio"),
 		".osrel":   readFile(t, "testdata/osrel/os-release"),
 	}}
+	var err error
+	if k.options, err = loadOptions(k.sections[".cmdline"]); err != nil {
+		t.Fatal(err)
+	}
+	if k.initrd, err = combineInitrd(k.sections); err != nil {
+		t.Fatal(err)
+	}
 	for _, bank := range banks() {
-		r, err := pcr9(bank, k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := "PCR " + bank.String() + " 9 " + r.Value.String() + "\n"
+		s := &sequence{bank: bank}
+		s.kernelArguments(k)
+		want := "PCR " + bank.String() + " 9 " + s.register(9, Exact).Value.String() + "\n"
 		if !strings.Contains(string(readFile(t, "testdata/osrel/pcrs.txt")), want) {
 			t.Errorf("the TPM did not return %q", want)
 		}
@@ -34,7 +39,7 @@ func TestContentOfRealPCR11(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stubSections, err := decodeUKI(assemble(stub(t), parts(t, "plain")))
+	stubSections, err := decodeUKI(assemble(stub(t), parts(t, "plain")), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +58,7 @@ func TestContentOfRealPCR11(t *testing.T) {
 	}
 	logged = logged[2:] // .linux, which is too large to keep here
 	for _, bank := range banks() {
-		events := pcr11(bank, k).Events
+		events := sectionEvents(bank, k)
 		if len(events) != len(logged) {
 			t.Fatalf("got %d events, want %d", len(events), len(logged))
 		}
@@ -63,4 +68,10 @@ func TestContentOfRealPCR11(t *testing.T) {
 			}
 		}
 	}
+}
+
+func sectionEvents(bank Bank, k *uki) []Event {
+	s := &sequence{bank: bank}
+	s.sections(k)
+	return s.register(11, Exact).Events
 }

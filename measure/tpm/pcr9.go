@@ -15,7 +15,11 @@ func (s *sequence) kernelArguments(k *uki) {
 	if k.options != nil {
 		s.add(9, eventlog.EventTag, "LOADED_IMAGE::LoadOptions", k.options)
 	}
-	s.add(9, eventlog.EventTag, "Linux initrd: "+k.initrd.String(), k.initrd.Bytes()...)
+	description := "Linux initrd: " + k.initrd.String()
+	if k.stub.addsBootSecret() {
+		description += " (if firmware cannot write to the ESP: else the stub may add a secret of the machine)"
+	}
+	s.add(9, eventlog.EventTag, description, k.initrd.Bytes()...)
 }
 
 // loadOptions is the command line as systemd-stub hands it on: UTF-16LE with

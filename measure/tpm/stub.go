@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// stub is the major version of systemd-stub. What it does differs by version;
+// stubVersion is the major version of systemd-stub. What it does differs by version;
 // every version here was seen to boot (testdata/boots): 257.13 and 262.1. Other
 // releases of these two stable branches are taken to measure the same.
-type stub int
+type stubVersion int
 
 // The versions that were seen.
 const (
-	stub257 stub = 257
-	stub262 stub = 262
+	stub257 stubVersion = 257
+	stub262 stubVersion = 262
 )
 
 // maxVersion bounds the text of a version.
@@ -25,12 +25,17 @@ const maxVersion = 64
 // measures it. Up to 257 it does so; with Secure Boot on it stands between
 // firmware and the check of the signature, and firmware measures nothing then.
 // 262 loads the kernel by itself.
-func (v stub) loadsByFirmware(secureBoot bool) bool { return v == stub257 && !secureBoot }
+func (v stubVersion) loadsByFirmware(secureBoot bool) bool { return v == stub257 && !secureBoot }
+
+// addsBootSecret reports whether the stub may put a secret of the machine into
+// the initrd (systemd 262, src/boot/boot-secret.c). It does so when firmware can
+// write to the ESP and has random numbers for it.
+func (v stubVersion) addsBootSecret() bool { return v == stub262 }
 
 // checkCommandLine refuses a command line to which the stub adds a console of
 // the machine's (systemd 262, src/boot/console.c): the host chooses its devices,
 // and with them that part of the line.
-func (v stub) checkCommandLine(cmdline []byte) error {
+func (v stubVersion) checkCommandLine(cmdline []byte) error {
 	if v != stub262 || bytes.HasPrefix(cmdline, []byte("console=")) || bytes.Contains(cmdline, []byte(" console=")) {
 		return nil
 	}
@@ -40,7 +45,7 @@ func (v stub) checkCommandLine(cmdline []byte) error {
 // parseStub reads the stub's version out of a text such as
 // "#### LoaderInfo: systemd-stub 257.13-1~deb13u1 ####" (systemd,
 // src/boot/stub.c, section .sdmagic).
-func parseStub(magic []byte) (stub, error) {
+func parseStub(magic []byte) (stubVersion, error) {
 	text := strings.TrimSuffix(string(magic), "\x00")
 	version, head := strings.CutPrefix(text, "#### LoaderInfo: systemd-stub ")
 	version, tail := strings.CutSuffix(version, " ####")

@@ -80,24 +80,20 @@ func predict(t *testing.T, kind, bootName, bankName string) *Prediction {
 // TestFirmwareRegistersOfRealBoots predicts what does not depend on the UKI
 // and compares with what the TPM returned in ten boots.
 func TestFirmwareRegistersOfRealBoots(t *testing.T) {
-	fw, err := openFirmware(realFirmware(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := Input{Boot: Kernel, UKI: assemble(stub(t), parts(t, "plain")), Firmware: realFirmware(t)}
 	for _, bank := range banks() {
-		zero := pcr0(bank, fw)
-		if !zero.Value.Equal(golden.KnownFirmware()[0].PCR0(bank)) {
-			t.Errorf("%v PCR 0: computed %v, golden table has %v", bank, zero.Value, golden.KnownFirmware()[0].PCR0(bank))
+		p, err := Predict(in, bank)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := golden.KnownFirmware()[0].PCR0(bank); !p.PCRs[0].Value.Equal(want) {
+			t.Errorf("%v PCR 0: computed %v, golden table has %v", bank, p.PCRs[0].Value, want)
 		}
 		for _, boot := range boots() {
 			got := readPCRs(t, boot, bank)
-			want := map[int]Register{
-				0: zero, 2: separatorOnly(bank), 3: separatorOnly(bank), 6: separatorOnly(bank), 7: pcr7(bank),
-				8: untouched(bank), 13: untouched(bank), 14: untouched(bank),
-			}
-			for i, r := range want {
-				if !r.Value.Equal(got[i]) {
-					t.Errorf("%s: %v PCR %d: TPM has %x, predicted %v", boot, bank, i, got[i], r.Value)
+			for _, i := range []int{0, 2, 3, 6, 7, 8, 13, 14} {
+				if !p.PCRs[i].Value.Equal(got[i]) {
+					t.Errorf("%s: %v PCR %d: TPM has %x, predicted %v", boot, bank, i, got[i], p.PCRs[i].Value)
 				}
 			}
 		}
@@ -108,60 +104,42 @@ func TestFirmwareRegistersOfRealBoots(t *testing.T) {
 // compares with the TPM.
 func TestPCR5OfRealBoots(t *testing.T) {
 	for _, name := range boots() {
-		boot, table := Kernel, []byte(nil)
+		b := &boot{Boot: Kernel, uki: plainUKI(t)}
 		for _, e := range readLog(t, name).Events {
 			if e.Type == eventlog.EFIGPTEvent {
-				boot, table = ESP, e.Data
+				b.Boot, b.gpt = ESP, e.Data
 			}
 		}
 		for _, bank := range banks() {
-			if r, got := pcr5(bank, boot, table), readPCRs(t, name, bank)[5]; !r.Value.Equal(got) {
+			if r, got := b.predict(bank).PCRs[5], readPCRs(t, name, bank)[5]; !r.Value.Equal(got) {
 				t.Errorf("%s: %v: TPM has %x, predicted %v", name, bank, got, r.Value)
 			}
 		}
 	}
 }
 
-// TestPCR4OfRealBoots folds the digests of the two images in the order for
-// boot and stub, and compares with the TPM.
-func TestPCR4OfRealBoots(t *testing.T) {
-	type kind struct {
-		boot Boot
-		stub int
+func plainUKI(t *testing.T) *uki {
+	t.Helper()
+	k, err := decodeUKI(assemble(stub(t), parts(t, "plain")), 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	kinds := map[string]kind{
-		"cred": {ESP, 257}, "esp": {ESP, 257}, "kappend": {Kernel, 257}, "kuki": {Kernel, 257}, "mkosiesp": {ESP, 257},
-		"osrel": {ESP, 257}, "smbios": {ESP, 257}, "uki": {ESP, 257}, "uki262": {ESP, 262},
-	} // kraw boots a kernel without a stub
-	for name, k := range kinds {
-		steps, err := bootSequence(k.boot, k.stub)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, bank := range banks() {
-			var images []Digest
-			for _, e := range readLog(t, name).Events {
-				if e.PCR == 4 && e.Type == eventlog.EFIBootServicesApplication {
-					images = append(images, e.Digest(Algorithm(bank)))
-				}
-			}
-			r := foldBoot(bank, steps, images[0], images[len(images)-1])
-			if got := readPCRs(t, name, bank)[4]; !r.Value.Equal(got) {
-				t.Errorf("%s: %v: TPM has %x, predicted %v", name, bank, got, r.Value)
-			}
-		}
-	}
+	return k
 }
 
 // TestSpecVectors are the known answers of specs/image.md 2.3 and 8.
 func TestSpecVectors(t *testing.T) {
-	steps, err := bootSequence(ESP, 257)
+	u := unhex(t, "e426ea3da061d35b4019ff8d03b8cb3b1eb5f388c08a57c9de3625e6ee69c988")
+	l := unhex(t, "782467f032ce2d6a96d9131eac2bcf910ba46099c99e6cfd20555da97a7f1390")
+	p, err := Predict(Input{Boot: ESP, UKI: assemble(stub(t), parts(t, "plain"))}, SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := unhex(t, "e426ea3da061d35b4019ff8d03b8cb3b1eb5f388c08a57c9de3625e6ee69c988")
-	l := unhex(t, "782467f032ce2d6a96d9131eac2bcf910ba46099c99e6cfd20555da97a7f1390")
-	four := foldBoot(SHA256, steps, u, l)
+	four := p.PCRs[4].Events // A, S, U, L; the last two of other images
+	if len(four) != 4 {
+		t.Fatalf("PCR 4: got %d events, want 4", len(four))
+	}
+	fold := SHA256.Extend(SHA256.Zero(), four[0].Digest, four[1].Digest, u, l)
 	options, err := loadOptions([]byte("console=ttyS0 panic=1"))
 	if err != nil {
 		t.Fatal(err)
@@ -171,12 +149,12 @@ func TestSpecVectors(t *testing.T) {
 		got  Digest
 		want string
 	}{
-		{"A", four.Events[0].Digest, "3d6772b4f84ed47595d72a2c4c5ffd15f5bb72c7507fe26f2aaee2c69d5633ba"},
-		{"S", four.Events[1].Digest, "df3f619804a92fdb4057192dc43dd748ea778adc52bc498ce80524c014b81119"},
-		{"PCR 4", four.Value, "ee7a369b97f9b95026da893f882124424c2208b759624dab5a30b6bc902bfc35"},
+		{"A", four[0].Digest, "3d6772b4f84ed47595d72a2c4c5ffd15f5bb72c7507fe26f2aaee2c69d5633ba"},
+		{"S", four[1].Digest, "df3f619804a92fdb4057192dc43dd748ea778adc52bc498ce80524c014b81119"},
+		{"PCR 4", fold, "ee7a369b97f9b95026da893f882124424c2208b759624dab5a30b6bc902bfc35"},
 		{"load options", SHA256.Sum(options), "2b3dd1962f2ac36963990c264a825c3518b57875bd75dbe1be0455d556664015"},
-		{"PCR 7", pcr7(SHA256).Value, "b5710bf57d25623e4019027da116821fa99f5c81e9e38b87671cc574f9281439"},
-		{"PCR 2", separatorOnly(SHA256).Value, "3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7969"},
+		{"PCR 7", p.PCRs[7].Value, "b5710bf57d25623e4019027da116821fa99f5c81e9e38b87671cc574f9281439"},
+		{"PCR 2", p.PCRs[2].Value, "3d458cfe55cc03ea1f443f1562beec8df51c75e14a9fcf9a7234a13f198e7969"},
 	}
 	for _, tt := range tests {
 		if tt.got.String() != tt.want {
@@ -188,12 +166,12 @@ func TestSpecVectors(t *testing.T) {
 // TestNamesOfRealPCR11 compares the digests of the section names, every second
 // event of PCR 11, with a real log.
 func TestNamesOfRealPCR11(t *testing.T) {
-	k, err := decodeUKI(assemble(stub(t), parts(t, "osrel")))
+	k, err := decodeUKI(assemble(stub(t), parts(t, "osrel")), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, bank := range banks() {
-		events := pcr11(bank, k).Events
+		events := sectionEvents(bank, k)
 		n := 0
 		for _, e := range readLog(t, "osrel").Events {
 			if e.PCR != 11 {

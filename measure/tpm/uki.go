@@ -36,7 +36,7 @@ func baseOnlySections() []string { return []string{".linux", ".sbat", ".hwids", 
 type uki struct {
 	raw  []byte
 	file *pe.File
-	stub stub
+	stub stubVersion
 
 	sections map[string][]byte // the base sections, overridden by those of the profile
 	linux    *pe.File

@@ -99,3 +99,29 @@ func TestEmptyDigestEqualsNothing(t *testing.T) {
 		t.Error("an absent value passed as equal")
 	}
 }
+
+// TestSecureBootFirmwareFollowsFromItsEvents does the same for the firmware
+// with Secure Boot and the boot that its values come from.
+func TestSecureBootFirmwareFollowsFromItsEvents(t *testing.T) {
+	raw, err := os.ReadFile("../testdata/boots/sb-esp257/evlog.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := eventlog.Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := SecureBootFirmware()[0]
+	for b, a := range map[Bank]eventlog.Algorithm{SHA256: eventlog.SHA256, SHA384: eventlog.SHA384} {
+		version, pei, dxe := log.Events[0].Digest(a), log.Events[1].Digest(a), log.Events[2].Digest(a)
+		got := b.Extend(b.Zero(), version, pei, dxe, b.Sum([]byte(SeparatorData)))
+		if !f.PEI(b).Equal(pei) || !got.Equal(f.PCR0(b)) {
+			t.Errorf("%v: events give %v, table has %v", b, got, f.PCR0(b))
+		}
+	}
+	for _, known := range KnownFirmware() {
+		if known.SecureBoot || known.SHA256 == f.SHA256 {
+			t.Errorf("%s: a guest would accept it", known.Name)
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package varstore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/ulikunitz/xz"
+)
+
+// flash reads one of the files that were booted (../testdata/README.md) or
+// that a boot left behind (testdata/README.md).
+func flash(t testing.TB, path string) []byte {
+	t.Helper()
+	f, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := xz.NewReader(bytes.NewReader(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func flashes() []string {
+	return []string{
+		"../testdata/boots/inputs/ca.fd.xz", "../testdata/boots/inputs/leaf.fd.xz",
+		"../testdata/boots/inputs/hash.fd.xz", "../testdata/boots/inputs/disabled.fd.xz", "testdata/booted.fd.xz",
+	}
+}
+
+// TestBooted reads what firmware itself wrote: Debian's snakeoil variables
+// after one boot. The hashes are those of the data that firmware measured in
+// that boot: testdata/README.md.
+func TestBooted(t *testing.T) {
+	s, err := Decode(flash(t, "testdata/booted.fd.xz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 62; len(s.Variables) != want {
+		t.Errorf("got %d records, want %d", len(s.Variables), want)
+	}
+	tests := []struct {
+		owner GUID
+		name  string
+		size  int
+		sum   string
+	}{
+		{GlobalVariable(), "PK", 1031, "6057fff6d9f9ea13247dcd50285b0d840c230f79110bc66ee3901f57e416f6f1"},
+		{GlobalVariable(), "KEK", 1031, "e7f332a0f996573f737e61057dd7b7314c173f503200559a8e09736c08b4ce47"},
+		{SecurityDatabase(), "db", 1031, "e7f332a0f996573f737e61057dd7b7314c173f503200559a8e09736c08b4ce47"},
+		{SecurityDatabase(), "dbx", 76, "6cc1e93b2b3f263e5442e1717348ab721230c33d9f69a7265e8480fd7f087ff9"},
+	}
+	for _, tt := range tests {
+		v, ok := s.Variable(tt.owner, tt.name)
+		if !ok {
+			t.Errorf("%s: not found", tt.name)
+			continue
+		}
+		if got := sha256.Sum256(v.Data); len(v.Data) != tt.size || hex.EncodeToString(got[:]) != tt.sum {
+			t.Errorf("%s: got %d bytes with SHA-256 %x, want %d with %s", tt.name, len(v.Data), got, tt.size, tt.sum)
+		}
+	}
+	for _, name := range []string{"", "pk", "PK\x00", "dbt", "CustomMode "} {
+		if _, ok := s.Variable(GlobalVariable(), name); ok {
+			t.Errorf("%q: found", name)
+		}
+	}
+	if _, ok := s.Variable(SecurityDatabase(), "PK"); ok {
+		t.Error("PK of another owner: found")
+	}
+}
+
+// encode writes a record back, as edk2's VariableFormat.h lays it out.
+func (v *Variable) encode(b []byte) []byte {
+	le := binary.LittleEndian
+	name := utf16.Encode([]rune(v.Name + "\x00"))
+	b = le.AppendUint16(b, 0x55aa)
+	b = append(b, byte(v.State), 0)
+	b = le.AppendUint32(b, v.Attributes)
+	b = le.AppendUint64(b, v.MonotonicCount)
+	b = append(b, v.TimeStamp[:]...)
+	b = le.AppendUint32(b, v.PubKeyIndex)
+	b = le.AppendUint32(b, uint32(2*len(name)))
+	b = le.AppendUint32(b, uint32(len(v.Data)))
+	b = append(b, v.Owner[:]...)
+	for _, c := range name {
+		b = le.AppendUint16(b, c)
+	}
+	b = append(b, v.Data...)
+	for len(b)%4 != 0 {
+		b = append(b, 0xff)
+	}
+	return b
+}
+
+// checkRoundTrip writes a decoded store again and compares byte for byte up to
+// the end of the store.
+func checkRoundTrip(t *testing.T, b []byte, s *Store) {
+	t.Helper()
+	end := volumeHeaderSize + int(binary.LittleEndian.Uint32(b[volumeHeaderSize+16:]))
+	out := bytes.Clone(b[:volumeHeaderSize+storeHeaderSize])
+	for i := range s.Variables {
+		out = s.Variables[i].encode(out)
+	}
+	for len(out) < end {
+		out = append(out, 0xff)
+	}
+	if !bytes.Equal(out[:end], b[:end]) {
+		t.Error("a decoded store does not encode to the same bytes")
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, path := range flashes() {
+		b := flash(t, path)
+		s, err := Decode(b)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		checkRoundTrip(t, b, s)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	// The first record of ca.fd is PK: header at 0x64, name at 0xa0, data at 0xa6.
+	le := binary.LittleEndian
+	tests := []struct {
+		name   string
+		change func(b []byte) []byte
+		want   string
+	}{
+		{"empty", func([]byte) []byte { return nil }, "size: got 0"},
+		{"too large", func([]byte) []byte { return make([]byte, MaxSize+1) }, "size: got 16777217"},
+		{"not a volume", func(b []byte) []byte { b[0x28] = 'x'; return b }, `volume header at 0x28: signature: got "xFVH"`},
+		{"other file system", func(b []byte) []byte { b[0x10]++; return b }, "volume header at 0x10: file system: got fff12b8e-"},
+		{"truncated", func(b []byte) []byte { return b[:len(b)-1] }, "volume header at 0x20: length: got 0x84000, want 0x83fff"},
+		{"trailing bytes", func(b []byte) []byte { return append(b, 0xff) }, "volume header at 0x20: length"},
+		{"header length", func(b []byte) []byte { b[0x30] = 0x50; return b }, "volume header at 0x30: header length: got 0x50"},
+		{"checksum", func(b []byte) []byte { b[0x32]++; return b }, "volume header at 0x32: checksum"},
+		{"plain variables", func(b []byte) []byte { b[0x48]++; return b }, "store header at 0x48: signature"},
+		{"store too large", func(b []byte) []byte { le.PutUint32(b[0x58:], 0x84000); return b }, "store header at 0x58: size: got 0x84000"},
+		{"store too small", func(b []byte) []byte { le.PutUint32(b[0x58:], 27); return b }, "store header at 0x58: size: got 0x1b"},
+		{"store unhealthy", func(b []byte) []byte { b[0x5d] = 0xff; return b }, "store header at 0x5c: format and state"},
+		{"cut short", func(b []byte) []byte { b[0x66] = 0x7f; return b }, "parsing variable 0 at 0x64: state: got 0x7f, the mark of an update"},
+		{"in transition", func(b []byte) []byte { b[0x66] = 0x3e; return b }, "state: got 0x3e, the mark of an update"},
+		{"unknown state", func(b []byte) []byte { b[0x66] = 0x00; return b }, "state: got 0x00, want 0x3f"},
+		{"reserved", func(b []byte) []byte { b[0x67] = 1; return b }, "reserved byte: got 0x01"},
+		{"long name", func(b []byte) []byte { le.PutUint32(b[0x64+36:], 0xfffffffe); return b }, "want at most"},
+		{"odd name", func(b []byte) []byte { le.PutUint32(b[0x64+36:], 5); return b }, "name: got 5 bytes"},
+		{"no name", func(b []byte) []byte { le.PutUint32(b[0x64+36:], 2); return b }, "name: got 2 bytes"},
+		{"long data", func(b []byte) []byte { le.PutUint32(b[0x64+40:], 0x40000); return b }, "want at most"},
+		{"NUL in name", func(b []byte) []byte { b[0xa0] = 0; return b }, "want one NUL, at the end"},
+		{"no NUL", func(b []byte) []byte { b[0xa4] = 'x'; return b }, "want one NUL, at the end"},
+		{"lone surrogate", func(b []byte) []byte { b[0xa1] = 0xd8; return b }, "want UTF-16"},
+		{"twice", func(b []byte) []byte {
+			first := bytes.Clone(b[0x64 : 0x64+recordSize(b[0x64:])])
+			copy(b[endOfRecords(b):], first)
+			return b
+		}, `"PK" of 8be4df61-93ca-11d2-aa0d-00e098032b8c: exists twice`},
+		{"padding", func(b []byte) []byte {
+			b[0x64+recordSize(b[0x64:])-1] = 0
+			return b
+		}, "padding: got 0x00"},
+		{"rubbish behind", func(b []byte) []byte { b[0x3ffff] = 0; return b }, "0x3ffff: got 0x00 behind the last variable"},
+	}
+	for _, tt := range tests {
+		_, err := Decode(tt.change(flash(t, flashes()[0])))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// recordSize is the size of a record with its padding.
+func recordSize(h []byte) int {
+	le := binary.LittleEndian
+	return (variableHeaderSize + int(le.Uint32(h[36:])+le.Uint32(h[40:])) + 3) / 4 * 4
+}
+
+func endOfRecords(b []byte) int {
+	off := 0x64
+	for binary.LittleEndian.Uint16(b[off:]) == startID {
+		off += recordSize(b[off:])
+	}
+	return off
+}
+
+// TestDeletedIsNotThere checks that a record that was deleted or replaced does
+// not count.
+func TestDeletedIsNotThere(t *testing.T) {
+	for _, state := range []State{Deleted, Replaced} {
+		b := flash(t, flashes()[0])
+		b[0x66] = byte(state)
+		s, err := Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := s.Variable(GlobalVariable(), "PK"); ok {
+			t.Errorf("state %#x: PK is there", state)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, path := range flashes() {
+		f.Add(shrink(flash(f, path)))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, err := Decode(b); err == nil {
+			checkRoundTrip(t, b, s)
+		}
+	})
+}
+
+// shrink cuts a flash to 32 kB, so that the fuzzer gets on: the sizes in the
+// headers and the checksum are made to fit.
+func shrink(b []byte) []byte {
+	le := binary.LittleEndian
+	const size = 0x8000
+	b = b[:size:size]
+	le.PutUint64(b[0x20:], size)
+	le.PutUint32(b[0x58:], size-volumeHeaderSize)
+	le.PutUint16(b[0x32:], 0)
+	sum := uint16(0)
+	for i := 0; i < volumeHeaderSize; i += 2 {
+		sum += le.Uint16(b[i:])
+	}
+	le.PutUint16(b[0x32:], -sum)
+	return b
+}
