@@ -77,6 +77,24 @@ func Files(name string, a, b []byte) (*Difference, error) {
 	return contents(a, b, kindNone).in(name), nil
 }
 
+// All is Files, but gives every register of an event log in which two differ,
+// by the first event of each: the events of one register say nothing about
+// another.
+func All(name string, a, b []byte) ([]Difference, error) {
+	d, err := Files(name, a, b)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	if recognise(a, kindNone) != kindLog || recognise(b, kindNone) != kindLog {
+		return []Difference{*d}, nil
+	}
+	list := logs(a, b)
+	for i := range list {
+		list[i].in(name)
+	}
+	return list, nil
+}
+
 // contents compares what lies in a component of kind outer.
 func contents(a, b []byte, outer kind) *Difference {
 	if bytes.Equal(a, b) {
@@ -103,6 +121,12 @@ func contents(a, b []byte, outer kind) *Difference {
 		return initrds(a, b)
 	case kindELF:
 		return executables(a, b)
+	case kindEIF:
+		return enclaves(a, b)
+	case kindFirmware:
+		return firmwares(a, b)
+	case kindLog:
+		return &logs(a, b)[0]
 	case kindJSON:
 		return documents(a, b)
 	case kindText:

@@ -19,6 +19,9 @@ const (
 	kindPE
 	kindInitrd
 	kindELF
+	kindEIF
+	kindFirmware // firmware volumes, with or without OVMF's tables
+	kindLog      // an event log
 	kindJSON
 	kindText
 )
@@ -33,6 +36,12 @@ func (k kind) String() string {
 		return "initrd"
 	case kindELF:
 		return "ELF"
+	case kindEIF:
+		return "EIF"
+	case kindFirmware:
+		return "firmware"
+	case kindLog:
+		return "event log"
 	case kindJSON:
 		return "JSON"
 	case kindText:
@@ -54,14 +63,26 @@ const (
 	magicNewc = "070701"           // Linux buffer-format.rst, c_magic
 	magicZstd = "\x28\xb5\x2f\xfd" // RFC 8878, section 3.1.1
 	magicELF  = "\x7fELF"          // System V ABI, "ELF Identification"
+	magicEIF  = ".eif"             // EIF specification, "EifHeader"
+
+	magicVolume = "_FVH" // UEFI Platform Initialization 1.8, Volume 3, 3.2.1.1
+	offVolume   = 40
+
+	// The GUID of OVMF's footer table (edk2 OvmfPkg/ResetVector/Ia16/
+	// ResetVectorVtf0.asm), 48 bytes before the end.
+	magicFooter = "\xde\x82\xb5\x96\xb2\x1f\xf7\x45\xba\xea\xa3\x66\xc5\x5a\x08\x2d"
+	offFooter   = 48
+
+	magicLog = "Spec ID Event03\x00" // TCG PFP 1.06, 10.4.5.1
+	offLog   = 32
 )
 
 // maxText bounds what is taken for text or JSON.
 const maxText = 8 << 20
 
 // recognise names the format of b within a component of kind outer. The order
-// of containers is disk, PE, and in that an initrd or one more PE, the kernel;
-// then no further. Files in an initrd are not unpacked again, so a nest of
+// of containers is disk or EIF, PE, and in that an initrd or one more PE, the
+// kernel; then no further. Files in an initrd are not unpacked again, so a nest of
 // containers can't make us expand them all.
 func recognise(b []byte, outer kind) kind {
 	if bytes.HasPrefix(b, []byte(magicELF)) {
@@ -75,8 +96,10 @@ func recognise(b []byte, outer kind) kind {
 			return kindInitrd
 		}
 	}
-	if outer == kindNone && len(b) > gpt.SectorSize && bytes.HasPrefix(b[gpt.SectorSize:], []byte(magicDisk)) {
-		return kindDisk
+	if outer == kindNone {
+		if k := outermost(b); k != kindData {
+			return k
+		}
 	}
 	if len(b) > maxText {
 		return kindData
@@ -86,6 +109,24 @@ func recognise(b []byte, outer kind) kind {
 	}
 	if isText(b) {
 		return kindText
+	}
+	return kindData
+}
+
+// outermost names the formats that are not looked for inside others.
+func outermost(b []byte) kind {
+	has := func(off int, magic string) bool {
+		return off >= 0 && off <= len(b) && bytes.HasPrefix(b[off:], []byte(magic))
+	}
+	switch {
+	case has(gpt.SectorSize, magicDisk):
+		return kindDisk
+	case has(0, magicEIF):
+		return kindEIF
+	case has(len(b)-offFooter, magicFooter), has(offVolume, magicVolume):
+		return kindFirmware
+	case has(offLog, magicLog):
+		return kindLog
 	}
 	return kindData
 }

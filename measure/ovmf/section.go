@@ -11,9 +11,10 @@ import (
 
 // Section types (PI 1.8, Volume 3, 2.1.5.1).
 const (
-	sectionGUIDDefined = 0x02 // EFI_SECTION_GUID_DEFINED
-	sectionVolume      = 0x17 // EFI_SECTION_FIRMWARE_VOLUME_IMAGE
-	sectionRaw         = 0x19 // EFI_SECTION_RAW: alignment filling in OVMF
+	sectionGUIDDefined   = 0x02 // EFI_SECTION_GUID_DEFINED
+	sectionUserInterface = 0x15 // EFI_SECTION_USER_INTERFACE: UTF-16 with a NUL
+	sectionVolume        = 0x17 // EFI_SECTION_FIRMWARE_VOLUME_IMAGE
+	sectionRaw           = 0x19 // EFI_SECTION_RAW: alignment filling in OVMF
 )
 
 // Fields of EFI_COMMON_SECTION_HEADER and EFI_COMMON_SECTION_HEADER2 (PI 1.8,

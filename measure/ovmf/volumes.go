@@ -1,6 +1,11 @@
 package ovmf
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+)
 
 // Names of other volumes: [FV.FVMAIN_COMPACT] and [FV.SECFV] of
 // OvmfPkgX64.fdf. The file system is that of the variable store,
@@ -26,6 +31,41 @@ type File struct {
 	Name string // GUID
 	Type byte   // EFI_FV_FILETYPE
 	Data []byte // without its header
+}
+
+// Types of files that are made of sections: EFI_FV_FILETYPE_FREEFORM to
+// EFI_FV_FILETYPE_FIRMWARE_VOLUME_IMAGE (PI 1.8, Volume 3, 2.1.4.1).
+const (
+	firstSectioned = 0x02
+	lastSectioned  = fileVolumeImage
+)
+
+// maxLabel bounds the text of a name.
+const maxLabel = 256
+
+// Label is the name for people that the file brings along in a user interface
+// section, its GUID if it has none.
+func (f File) Label() string {
+	if f.Type < firstSectioned || f.Type > lastSectioned {
+		return f.Name
+	}
+	sections, err := readSections(f.Data)
+	if err != nil {
+		return f.Name
+	}
+	for _, s := range sections {
+		if s.typ != sectionUserInterface || len(s.data) > maxLabel || len(s.data)%2 != 0 {
+			continue
+		}
+		units := make([]uint16, len(s.data)/2)
+		for i := range units {
+			units[i] = binary.LittleEndian.Uint16(s.data[2*i:])
+		}
+		if text := strings.TrimSuffix(string(utf16.Decode(units)), "\x00"); text != "" {
+			return text
+		}
+	}
+	return f.Name
 }
 
 // Volumes lists the volumes of an image, which they fill.

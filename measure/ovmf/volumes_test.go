@@ -2,6 +2,8 @@ package ovmf
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,6 +61,45 @@ func TestVolumes(t *testing.T) {
 	wantNames := []string{"df1ccef6-f301-4a63-9661-fc6030dcc880", "ffffffff-ffff-ffff-ffff-ffffffffffff", "1ba0062e-c779-4582-8566-336ae8f78f09"}
 	if diff := cmp.Diff(wantNames, names); diff != "" {
 		t.Errorf("files of SECFV (-want +got):\n%s", diff)
+	}
+	// The boot entry of this firmware names UiApp by this GUID: event 13 of the
+	// logs with it (specs/measure.md 5.3).
+	const uiApp = "462caa21-7614-4503-836e-8ab6f4662331"
+	if files, err = inner[1].Files(); err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(files, func(f File) bool { return f.Name == uiApp })
+	if i < 0 || files[i].Label() != "UiApp" {
+		t.Errorf("file %s: got number %d of %d, want one that is called UiApp", uiApp, i, len(files))
+	}
+}
+
+func TestFileLabel(t *testing.T) {
+	name := func(text string) []byte {
+		var b []byte
+		for _, c := range text {
+			b = append(b, byte(c), 0)
+		}
+		return buildSection(sectionUserInterface, b)
+	}
+	const id = "11111111-2222-3333-4444-555555555555"
+	tests := []struct {
+		name string
+		file File
+		want string
+	}{
+		{"named", File{id, 0x07, append(buildSection(sectionRaw, []byte("data")), name("Driver\x00")...)}, "Driver"},
+		{"no name", File{id, 0x07, buildSection(sectionRaw, []byte("data"))}, id},
+		{"empty name", File{id, 0x07, name("\x00")}, id},
+		{"long name", File{id, 0x07, name(strings.Repeat("x", 129))}, id},
+		{"odd name", File{id, 0x07, buildSection(sectionUserInterface, []byte{'x'})}, id},
+		{"raw file", File{id, 0x01, name("Driver\x00")}, id},
+		{"damaged", File{id, 0x07, []byte{1}}, id},
+	}
+	for _, tt := range tests {
+		if got := tt.file.Label(); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 
