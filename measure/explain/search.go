@@ -55,20 +55,16 @@ func (s *search[S]) run() {
 	for n := 3; n <= len(s.axes) && len(s.findings) == 0; n++ {
 		s.descend(s.start, 0, nil, nil, n)
 	}
-	slices.SortStableFunc(s.findings, func(a, b []Change) int {
-		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(partial(a), partial(b)))
-	})
+	if slices.ContainsFunc(s.findings, whole) {
+		s.findings = slices.DeleteFunc(s.findings, func(c []Change) bool { return !whole(c) })
+	}
+	slices.SortStableFunc(s.findings, func(a, b []Change) int { return cmp.Compare(len(a), len(b)) })
 }
 
-// partial is 1 for changes that describe what was measured only by what is not
-// in it. They come behind those that say why.
-func partial(changes []Change) int {
-	for _, c := range changes {
-		if c.Axis == axisEvents {
-			return 1
-		}
-	}
-	return 0
+// whole is false for changes that tell only what was not measured: they give way
+// to those that say why.
+func whole(changes []Change) bool {
+	return !slices.ContainsFunc(changes, func(c Change) bool { return c.Axis == axisEvents })
 }
 
 // single tries the neighbours with one changed axis.
@@ -111,6 +107,9 @@ func (s *search[S]) look(state S, changes []Change) {
 		return // a launch that a VMM would refuse explains nothing
 	}
 	all := append(slices.Clip(changes), more...)
+	if len(all) == 0 {
+		return // nothing differs
+	}
 	for _, known := range s.findings {
 		if covers(all, known) {
 			return

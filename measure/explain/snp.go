@@ -75,8 +75,13 @@ type Owner struct {
 // maxAlternatives bounds each list of other inputs.
 const maxAlternatives = 64
 
-// snpProbes bounds the search: 2 s on one core of today.
-const snpProbes = 5000
+// Bounds of the search: 2 s on one core of today. Firmware is hashed once for
+// SEV-SNP, but for each probe under an SVSM, and for SEV and SEV-ES.
+const (
+	snpProbes  = 5000
+	sevProbes  = 250
+	svsmProbes = 120
+)
 
 // Explain searches for launches that give the reported digest.
 func (in SNP) Explain(reported []byte) (*Result, error) {

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	stdcmp "cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -91,12 +92,12 @@ func image(t testing.TB, path string) *ovmf.Image {
 // launch is the input of a vector.
 func launch(t testing.TB, folder string, v vector) SNP {
 	t.Helper()
-	vmm, err := snp.ParseVMM(v.VMM)
+	vmm, err := snp.ParseVMM(stdcmp.Or(v.VMM, "qemu")) // plain SEV has none
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := SNP{
-		Mode:   map[string]Mode{"snp": SEVSNP, "seves": SEVES, "sev": SEV}[v.Mode],
+		Mode:   map[string]Mode{"snp": SEVSNP, "snp:svsm": SEVSNP, "seves": SEVES, "sev": SEV}[v.Mode],
 		Launch: snp.Launch{VCPUs: v.VCPUs, CPU: v.Signature, VMM: vmm, Features: v.Features},
 	}
 	if v.Seed != "" && v.Firmware == "" {
@@ -107,6 +108,13 @@ func launch(t testing.TB, folder string, v vector) SNP {
 		}
 	} else {
 		in.Launch.Firmware = snp.NewFirmware(image(t, path.Join(folder, v.Firmware)))
+	}
+	if v.SVSM != "" {
+		s, err := snp.NewSVSM(image(t, path.Join(folder, v.SVSM)), v.VarsSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Launch.SVSM = s
 	}
 	if v.Hashes {
 		k := snp.KernelHashes{

@@ -84,10 +84,8 @@ func (l *snpLab) commandLineAxis() axis[snpState] {
 	if l.in.Launch.Kernel == nil && len(l.in.Kernels) == 0 {
 		return a
 	}
-	text := ""
 	if l.in.CommandLine != nil {
-		text = *l.in.CommandLine
-		a.expected = fmt.Sprintf("%q", text)
+		a.expected = fmt.Sprintf("%q", *l.in.CommandLine)
 	}
 	seen := map[[32]byte]bool{}
 	if k := l.in.Launch.Kernel; k != nil {

@@ -90,8 +90,11 @@ func (l *snpLab) add(name string, image snp.Firmware) {
 // most is how many states may be looked at: fewer where each needs the hash of a
 // whole image.
 func (l *snpLab) most() int {
-	if len(l.reported) == 32 || l.in.Launch.SVSM != nil {
-		return snpProbes / 25
+	switch {
+	case l.in.Launch.SVSM != nil:
+		return svsmProbes
+	case len(l.reported) == 32:
+		return sevProbes
 	}
 	return snpProbes
 }
@@ -119,6 +122,9 @@ func (l *snpLab) probe(s snpState) (found bool, changes []Change, tried int, err
 		}
 		return l.compare(f.seeded.Seed[:], nil)
 	case kindFile:
+		if f.image.Pages == nil {
+			return false, nil, 0, fmt.Errorf("%s has no pages", f.name)
+		}
 		d := sha512.Sum384(f.image.Pages)
 		return l.compare(d[:], nil)
 	}

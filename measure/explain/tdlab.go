@@ -138,7 +138,7 @@ func (l *tdLab) register(index int, s tdState) (tdx.Register, error) {
 	var err error
 	switch index {
 	case tdx.MRTD:
-		in, err = l.mrtdInput(s)
+		in = l.mrtdInput(s)
 	case tdx.RTMR0:
 		in, err = l.rtmr0Input(s)
 	case tdx.RTMR1:
@@ -162,7 +162,7 @@ func (l *tdLab) register(index int, s tdState) (tdx.Register, error) {
 	return r, nil
 }
 
-func (l *tdLab) mrtdInput(s tdState) (tdx.Input, error) {
+func (l *tdLab) mrtdInput(s tdState) tdx.Input {
 	in := tdx.Input{Firmware: l.firmware[s.firmware].image, Order: s.input.Order, Memory: s.input.Memory, HOB: s.input.HOB}
 	if s.hob != nil {
 		in.HOB = s.hob
@@ -170,7 +170,7 @@ func (l *tdLab) mrtdInput(s tdState) (tdx.Input, error) {
 	if in.Order != tdvf.TDHOBBug {
 		in.HOB = nil
 	}
-	return in, nil
+	return in
 }
 
 // rtmr0Input leaves the firmware out: MRTD would be computed again.

@@ -232,11 +232,9 @@ func TestLayoutsOfLogs(t *testing.T) {
 	wantSentences(t, one(t, in, tdx.RTMR0, unhex(t, v.Expected["rtmr0"])),
 		"the reported RTMR 0 is what this TD gives with RTMR layout l0 instead of l1 (OVMF 2024.02 with TDX patches)")
 	wantSentences(t, one(t, in, tdx.RTMR1, unhex(t, v.Expected["rtmr1"])),
-		"the reported RTMR 1 is what this TD gives with RTMR layout l0 instead of l1 (OVMF 2024.02 with TDX patches)",
-		`the reported RTMR 1 is what this TD gives with all events but "separator"`)
+		"the reported RTMR 1 is what this TD gives with RTMR layout l0 instead of l1 (OVMF 2024.02 with TDX patches)")
 	wantSentences(t, one(t, in, tdx.RTMR2, unhex(t, v.Expected["rtmr2"])),
-		"the reported RTMR 2 is what this TD gives with no initrd instead of the expected one",
-		`the reported RTMR 2 is what this TD gives with the first event alone instead of all 2: not "Linux initrd"`)
+		"the reported RTMR 2 is what this TD gives with no initrd instead of the expected one")
 }
 
 // logged is the digest of event n of a register.
