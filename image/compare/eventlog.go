@@ -146,10 +146,19 @@ func registerEvents(a, b []*eventlog.Event, equal func(x, y *eventlog.Event) boo
 		case i >= len(b):
 			return onOneSide(describeEvent(a[i], nil), true).in(name)
 		case !equal(a[i], b[i]):
-			return (&Difference{A: describeEvent(a[i], b[i]), B: describeEvent(b[i], a[i])}).in(name)
+			return events(a[i], b[i]).in(name)
 		}
 	}
 	return nil
+}
+
+// events shows two events. Long data may be described in the same words.
+func events(a, b *eventlog.Event) *Difference {
+	d := &Difference{A: describeEvent(a, b), B: describeEvent(b, a)}
+	if d.A == d.B {
+		return firstByte(a.Data, b.Data).in(d.B, "data")
+	}
+	return d
 }
 
 // sameExtend reports whether two events do the same to a register. EV_NO_ACTION

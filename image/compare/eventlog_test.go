@@ -3,6 +3,7 @@ package compare
 import (
 	"bytes"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -107,6 +108,10 @@ func TestEventLogEdits(t *testing.T) {
 			`f: RTMR1: event 2: EV_EFI_ACTION "exit Boot Services Invocation" with the same digests, want ` + invocation + ` with the same digests`,
 		},
 		{
+			"long data", edited(t, func(l *eventlog.CCLog) { l.Events[11].Type, l.Events[11].Data = 99, make([]byte, 100) }),
+			"f: RTMR1: event 0: event type 0x00000063 0000000000 ...",
+		},
+		{
 			"a digest counts before data", edited(t, func(l *eventlog.CCLog) {
 				l.Events[11].Data[0]++ // where the image was loaded
 				copy(l.Events[17].Digests[0].Value, []byte{0x20})
@@ -137,6 +142,18 @@ func TestEventLogEdits(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { check(t, tt.a, b, tt.want) })
 	}
+}
+
+// TestEventLogLongData: events that are described in the same words.
+func TestEventLogLongData(t *testing.T) {
+	long := func(last byte) []byte {
+		return edited(t, func(l *eventlog.CCLog) { l.Events[11].Data = append(make([]byte, 100), last) })
+	}
+	check(t, long(1), long(2), "f: RTMR1: event 0: EV_EFI_BOOT_SERVICES_APPLICATION "+strings.Repeat("0", 128)+"... (101 bytes) with the same digests: data: byte 100: 0x01, want 0x02")
+}
+
+// TestEventLogAlgorithms leaves out one bank.
+func TestEventLogAlgorithms(t *testing.T) {
 	l, err := eventlog.Decode(boot(t, "kraw"))
 	if err != nil {
 		t.Fatal(err)

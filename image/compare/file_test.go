@@ -191,6 +191,13 @@ func FuzzFiles(f *testing.F) {
 	f.Add(good.archive(f), flip(good.archive(f), 200))
 	f.Add([]byte(`{"a":[{"name":"x","b":1}]}`), []byte(`{"a":[{"name":"x","b":2}]}`))
 	f.Add([]byte("line\nline\n"), []byte("line\nother\n"))
+	for _, name := range []string{
+		"go-eventlog/CCEL_unpadded.data.bin", "go-eventlog/crypto_agile_eventlog",
+		"sev-snp-measure/ovmf_AmdSev_suffix.bin", "nitro/eif/signed_p384.eif",
+	} {
+		b := shared(f, name)
+		f.Add(b, flip(b, len(b)-900))
+	}
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		d, err := Files("f", a, b)
 		if err != nil {

@@ -213,7 +213,7 @@ func volumeFiles(a, b []ovmf.File) *Difference {
 			return onOneSide(count(int64(len(inA[k].Data))), true).in("file " + inA[k].Label())
 		}
 		if k != keysB[i] {
-			return &Difference{What: fmt.Sprintf("order: file %d", i), A: inA[k].Label(), B: inB[keysB[i]].Label()}
+			return &Difference{What: fmt.Sprintf("order: file %d", i), A: k.name, B: keysB[i].name}
 		}
 	}
 	return nil

@@ -335,3 +335,30 @@ func TestKindsApart(t *testing.T) {
 		})
 	}
 }
+
+// FuzzBytes: no content makes a reader fail in another way than with an error,
+// or speak to the terminal.
+func FuzzBytes(f *testing.F) {
+	for _, name := range []string{
+		"go-eventlog/CCEL_unpadded.data.bin", "go-eventlog/CCEL.bin", "go-eventlog/crypto_agile_eventlog",
+		"sev-snp-measure/ovmf_AmdSev_suffix.bin", "nitro/eif/signed_p384.eif",
+	} {
+		f.Add(shared(f, name))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Bytes(b)
+		if err != nil {
+			return
+		}
+		if r.Kind != Kind(b) {
+			t.Errorf("kind: got %q and %q", r.Kind, Kind(b))
+		}
+		var text bytes.Buffer
+		if err := r.WriteText(&text); err != nil {
+			t.Fatal(err)
+		}
+		if i := bytes.IndexFunc(text.Bytes(), func(c rune) bool { return c < ' ' && c != '\n' }); i >= 0 {
+			t.Errorf("text: got a control character at byte %d", i)
+		}
+	})
+}

@@ -115,7 +115,7 @@ func reencode(im *Image) []byte {
 // TestSyntheticTables makes sure of the second writing: what real files hold
 // comes out again byte for byte.
 func TestSyntheticTables(t *testing.T) {
-	for _, name := range []string{fileUnified, fileAmdSev, fileX64, fileSVSM, fileVMPL1} {
+	for _, name := range []string{fileUnified, fileAmdSev, fileX64, fileSVSM, fileVMPL1, fileAmdSev2026, fileIntelTdx2026} {
 		b := readShared(t, name)
 		im, err := Decode(b)
 		if err != nil {
@@ -127,8 +127,8 @@ func TestSyntheticTables(t *testing.T) {
 	}
 }
 
-// zeroLength is how edk2 of 2026 leaves sections that it needs no page for
-// (OvmfPkg/IntelTdx/IntelTdxX64.fdf has no calling area for an SVSM).
+// zeroLength is how edk2 of 2026 leaves sections that IntelTdxX64 needs no page
+// for.
 func zeroLength() []SEVSection {
 	return []SEVSection{
 		{0x800000, 0x9000, SecMem},
@@ -201,7 +201,7 @@ func TestKept(t *testing.T) {
 // FuzzDecode starts from the ends of real images. What is accepted comes out
 // again byte for byte.
 func FuzzDecode(f *testing.F) {
-	for _, name := range []string{fileUnified, fileAmdSev, fileX64, fileSVSM, fileVMPL1} {
+	for _, name := range []string{fileUnified, fileAmdSev, fileX64, fileSVSM, fileVMPL1, fileAmdSev2026, fileIntelTdx2026} {
 		b := readShared(f, name)
 		f.Add(b[max(0, len(b)-4096):])
 	}

@@ -23,8 +23,21 @@ const (
 	fileVMPL1   = "sev-snp-measure/svsm_ovmf.fd"
 )
 
+// Files of testdata, see README.md there.
+const (
+	fileAmdSev2026   = "OVMF.amdsev.suffix.bin"
+	fileIntelTdx2026 = "OVMF.inteltdx.ms.suffix.bin"
+)
+
 func readShared(t testing.TB, name string) []byte {
 	t.Helper()
+	if !strings.Contains(name, "/") {
+		b, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
 	return vectortest.File(t, os.DirFS("../testdata"), name)
 }
 
@@ -94,6 +107,15 @@ func TestDecodeReal(t *testing.T) {
 			entriesOf("00008100000c0000", "000c810000040000", "54050000", "d0090000"),
 			sevOf(SEVSection{0x810000, 0x1000, KernelHashes}, SEVSection{0x811000, 0xf000, SecMem}),
 			tdxOf(0x812000), "AmdSev",
+		}},
+		{fileAmdSev2026, outline{
+			append(entriesOf("00008100000c0000", "000c810000040000", "c4050000", "600a0000"), "784fa70e-3176-4677-8a20-04b68699e374 60050000"),
+			sevOf(SEVSection{0x811000, 0x1f000, SecMem}, SEVSection{0x810000, 0x1000, KernelHashes}),
+			append(tdxOf(0x814000), TDXSection{0, 0, 0x820000, 0x10000, TempMem, 0}), "AmdSev",
+		}},
+		{fileIntelTdx2026, outline{
+			append(entriesOf(none, none, "88050000", "000a0000"), "784fa70e-3176-4677-8a20-04b68699e374 30050000"),
+			zeroLength(), tdxOf(0x810000), "IntelTdx",
 		}},
 		{fileSVSM, outline{
 			[]string{

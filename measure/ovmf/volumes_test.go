@@ -62,12 +62,24 @@ func TestVolumes(t *testing.T) {
 	if diff := cmp.Diff(wantNames, names); diff != "" {
 		t.Errorf("files of SECFV (-want +got):\n%s", diff)
 	}
-	// The boot entry of this firmware names UiApp by this GUID: event 13 of the
-	// logs with it (specs/measure.md 5.3).
-	const uiApp = "462caa21-7614-4503-836e-8ab6f4662331"
-	if files, err = inner[1].Files(); err != nil {
+}
+
+// TestUiApp: the boot entry of this firmware names UiApp by this GUID, event 13
+// of the logs with it (specs/measure.md 5.3).
+func TestUiApp(t *testing.T) {
+	list, err := Volumes(readShared(t, fileUnified))
+	if err != nil {
 		t.Fatal(err)
 	}
+	inner, err := list[1].Inner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := inner[1].Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const uiApp = "462caa21-7614-4503-836e-8ab6f4662331"
 	i := slices.IndexFunc(files, func(f File) bool { return f.Name == uiApp })
 	if i < 0 || files[i].Label() != "UiApp" {
 		t.Errorf("file %s: got number %d of %d, want one that is called UiApp", uiApp, i, len(files))
