@@ -2,6 +2,7 @@ package explain
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/json"
 	"testing"
@@ -172,4 +173,32 @@ func TestUnrelatedEnclave(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	t.Log(got[0])
+}
+
+// TestPartsOfEnclave changes what an image is made of, one thing at a time.
+func TestPartsOfEnclave(t *testing.T) {
+	part := func(name string) []byte { return vectortest.File(t, testdata(), "nitro/eif/"+name) }
+	kernel, line := part("in_kernel.bin"), part("in_cmdline.txt")
+	first, second := part("in_ramdisk0.bin"), part("in_ramdisk1.bin")
+	byHand := func(parts ...[]byte) []byte {
+		sum := sha512.Sum384(bytes.Join(parts, nil))
+		return foldByHand([][48]byte{sum})
+	}
+	digest := sha512.Sum384(bytes.Join([][]byte{kernel, line, first, second}, nil))
+	in := Nitro{Input: nitro.Input{Image: enclaveImage(t, "two_ramdisks.eif")}}
+	for reported, want := range map[string]string{
+		string(byHand(kernel, line, []byte("\n"), first, second)):   "a newline at the end of the command line instead of none (read from a file)",
+		string(byHand(kernel, line, []byte("\x00"), first, second)): "a NUL at the end of the command line instead of none",
+		string(byHand(kernel, line, second, first)):                 "ramdisks in the order 1 0 instead of 0 1",
+		string(byHand(kernel, first, second, line)):                 "the command line behind the ramdisks instead of in front of the ramdisks in the file",
+		string(digest[:]): "the SHA-384 of the content instead of the register it was extended into",
+		string(byHand(kernel, line, []byte("\n"), second, first)): "a newline at the end of the command line instead of none (read from a file) and ramdisks in the order 1 0 instead of 0 1",
+		string(make([]byte, 48)):                                  "debug mode instead of none (PCR 0, 1, 2 and 8 are zero, and the parent can read the enclave)",
+	} {
+		list, err := in.Explain([nitro.Registers][]byte{[]byte(reported)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSentences(t, list[0], "the reported PCR 0 is what this enclave gives with "+want)
+	}
 }

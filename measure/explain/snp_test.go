@@ -1,7 +1,7 @@
 package explain
 
 import (
-	stdcmp "cmp"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,9 +10,8 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"safebox/measure/ovmf"
 	"safebox/measure/snp"
@@ -79,20 +78,28 @@ func digest(t testing.TB, file, id string) []byte {
 	return unhex(t, v.Expected)
 }
 
+// images are those of measure/testdata that were read: unpacking one takes longer
+// than explaining it.
+var images sync.Map
+
 // image reads a firmware of measure/testdata.
 func image(t testing.TB, path string) *ovmf.Image {
 	t.Helper()
+	if im, ok := images.Load(path); ok {
+		return im.(*ovmf.Image)
+	}
 	im, err := ovmf.Decode(vectortest.File(t, testdata(), path))
 	if err != nil {
 		t.Fatal(err)
 	}
+	images.Store(path, im)
 	return im
 }
 
 // launch is the input of a vector.
 func launch(t testing.TB, folder string, v vector) SNP {
 	t.Helper()
-	vmm, err := snp.ParseVMM(stdcmp.Or(v.VMM, "qemu")) // plain SEV has none
+	vmm, err := snp.ParseVMM(cmp.Or(v.VMM, "qemu")) // plain SEV has none
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,18 +138,39 @@ func launch(t testing.TB, folder string, v vector) SNP {
 // TestLaunchesOfOthers explains the value of one vector as another one's: inputs
 // and values are of other tools and of hardware, so what differs is known.
 func TestLaunchesOfOthers(t *testing.T) {
-	const (
-		debian = "debian-ovmf/vectors.json"
-		ssm    = "sev-snp-measure/vectors.json"
-		rust   = "sev-rust/vectors.json"
-	)
-	tests := []struct {
-		name           string
-		file, id       string // expected
-		gotFile, gotID string // reported
-		want           []string
-		adjust         func(*SNP)
-	}{
+	for _, tt := range append(debianPairs(), otherPairs(t)...) {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+// pair is a launch that was expected and one that took place.
+type pair struct {
+	name           string
+	file, id       string // expected
+	gotFile, gotID string // reported
+	want           []string
+	adjust         func(*SNP)
+}
+
+func (tt pair) run(t *testing.T) {
+	v := find(t, tt.file, tt.id)
+	in := launch(t, strings.Split(tt.file, "/")[0], v)
+	if tt.adjust != nil {
+		tt.adjust(&in)
+	}
+	r, err := in.Explain(unhex(t, find(t, tt.gotFile, tt.gotID).Expected))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Expected != v.Expected {
+		t.Errorf("expected value: got %s, want %s", r.Expected, v.Expected)
+	}
+	wantSentences(t, r, tt.want...)
+}
+
+func debianPairs() []pair {
+	const debian = debianVectors
+	return []pair{
 		{
 			"vCPUs", debian, "deb/qemu-1", debian, "deb/qemu-4",
 			[]string{"the reported launch digest is what this launch gives with 4 vCPUs instead of 1"},
@@ -189,6 +217,13 @@ func TestLaunchesOfOthers(t *testing.T) {
 			[]string{"the reported launch digest is what this launch gives with SEV-ES instead of SEV-SNP and 2 vCPUs instead of 1"},
 			nil,
 		},
+	}
+}
+
+func otherPairs(t *testing.T) []pair {
+	t.Helper()
+	const ssm, rust = ssmVectors, rustVectors
+	return []pair{
 		{
 			"rdx", ssm, "ssm/test_snp_ec2_feature_snp_only", rust, "rust/test_snp_ec2_snp_only",
 			[]string{"the reported launch digest is what this launch gives with VMM profile ec2-legacy instead of ec2 (rdx 0: older sev-snp-measure, virtee/sev and sev-snp-measure-go)"},
@@ -232,25 +267,6 @@ func TestLaunchesOfOthers(t *testing.T) {
 				in.Firmware = []Named[snp.Firmware]{{"OvmfX64", snp.NewFirmware(image(t, "sev-snp-measure/ovmf_OvmfX64_suffix.bin"))}}
 			},
 		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			v := find(t, tt.file, tt.id)
-			in := launch(t, strings.Split(tt.file, "/")[0], v)
-			if tt.adjust != nil {
-				tt.adjust(&in)
-			}
-			r, err := in.Explain(unhex(t, find(t, tt.gotFile, tt.gotID).Expected))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r.Expected != v.Expected {
-				t.Errorf("expected value: got %s, want %s", r.Expected, v.Expected)
-			}
-			if diff := cmp.Diff(tt.want, sentences(r)); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
 	}
 }
 

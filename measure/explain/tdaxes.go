@@ -37,14 +37,14 @@ func (l *tdLab) axes(index int) []axis[tdState] {
 		}
 	case tdx.RTMR1:
 		if l.start.input.Direct == nil {
-			return []axis[tdState]{l.layoutAxis()}
+			return []axis[tdState]{l.ukiAxis(), l.layoutAxis()}
 		}
 		return []axis[tdState]{
 			l.kernelAxis(), l.patchedAxis(), l.layoutAxis(), l.initrdAxis(), l.heapEndAxis(), l.vgaAxis(), l.paddingAxis(), l.lowMemoryAxis(),
 		}
 	case tdx.RTMR2:
 		if l.start.input.Direct == nil {
-			return nil
+			return []axis[tdState]{l.ukiAxis()}
 		}
 		return []axis[tdState]{l.silentAxis(), l.initrdAxis(), l.formAxis(), l.commandLineAxis()}
 	}
@@ -153,111 +153,6 @@ func (l *tdLab) acpiAxis() axis[tdState] {
 		a.choices = append(a.choices, choice[tdState]{
 			value: t.name, phrase: instead(axisACPI, t.name, "those expected"),
 			set: func(s *tdState) { s.acpi = i + 1 },
-		})
-	}
-	return a
-}
-
-const (
-	mib = 1 << 20
-	gib = 1 << 30
-)
-
-// commonMemory lists the sizes in which machines are made: the first ones also
-// for products of axes.
-func commonMemory() (common, all []uint64) {
-	for _, n := range []uint64{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512} {
-		common = append(common, n*gib)
-	}
-	for n := uint64(1); n < 64; n++ {
-		all = append(all, n*128*mib)
-	}
-	for n := uint64(8); n <= 256; n++ {
-		all = append(all, n*gib)
-	}
-	for n := uint64(272); n <= 4096; n += 16 {
-		all = append(all, n*gib)
-	}
-	return common, all
-}
-
-func memoryText(n uint64) string {
-	if n%gib == 0 {
-		return fmt.Sprintf("%d GiB", n/gib)
-	}
-	if n%mib == 0 {
-		return fmt.Sprintf("%d MiB", n/mib)
-	}
-	return fmt.Sprintf("%d bytes", n)
-}
-
-// memoryAxis: sizes of a q35 machine, and the machine types of Google.
-func (l *tdLab) memoryAxis() axis[tdState] {
-	a := axis[tdState]{name: axisMemory, expected: "unknown"}
-	if m := l.start.input.Memory; m != 0 {
-		a.expected = memoryText(m)
-	}
-	if l.start.input.HOB != nil || l.start.input.Digests.HOB != nil {
-		a.expected = "that of the HOB given"
-	}
-	seen := map[uint64]bool{l.start.input.Memory: true}
-	add := func(size uint64, rare bool) {
-		if seen[size] {
-			return
-		}
-		seen[size] = true
-		value := memoryText(size)
-		a.choices = append(a.choices, choice[tdState]{
-			value: value, phrase: fmt.Sprintf("%s of memory instead of %s", value, a.expected), rare: rare,
-			set: func(s *tdState) { s.input.Memory, s.input.HOB, s.input.Digests.HOB = size, nil, nil },
-		})
-	}
-	common, all := commonMemory()
-	for _, size := range l.in.Memory {
-		add(size, false)
-	}
-	for _, size := range common {
-		add(size, false)
-	}
-	for _, size := range all {
-		add(size, true)
-	}
-	for _, h := range l.gceHOBs() {
-		a.choices = append(a.choices, choice[tdState]{
-			value: h.Name, phrase: fmt.Sprintf("the memory map of Google's %s instead of %s", h.Name, a.expected), rare: true,
-			set: func(s *tdState) { s.hob = h.Value },
-		})
-	}
-	return a
-}
-
-// lowMemoryAxis: sizes by which QEMU puts the initrd elsewhere, and so patches the
-// kernel in another way (specs/measure.md 5.5). From 2.75 GiB on they are all
-// alike.
-func (l *tdLab) lowMemoryAxis() axis[tdState] {
-	a := axis[tdState]{name: axisMemory, expected: "unknown"}
-	if m := l.start.input.Memory; m != 0 {
-		a.expected = memoryText(m)
-	}
-	d := l.start.input.Direct
-	if d.Kernel == nil || d.InitrdSHA384 == nil {
-		return a
-	}
-	sizes := []uint64{4 * gib, 2 * gib, gib, 512 * mib}
-	for n := uint64(1); n <= 21; n++ {
-		sizes = append(sizes, n*128*mib)
-	}
-	seen := map[uint64]bool{l.start.input.Memory: true}
-	for i, size := range sizes {
-		if seen[size] {
-			continue
-		}
-		seen[size] = true
-		value := memoryText(size)
-		a.choices = append(a.choices, choice[tdState]{
-			value: value, rare: i >= 2,
-			phrase: fmt.Sprintf("%s of memory instead of %s, which moves the initrd's address in the patched setup header", value, a.expected),
-			set:    func(s *tdState) { s.input.Memory = size },
 		})
 	}
 	return a

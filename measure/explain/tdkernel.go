@@ -47,6 +47,25 @@ func (l *tdLab) kernelAxis() axis[tdState] {
 	return a
 }
 
+// ukiAxis is of a boot of a unified kernel image.
+func (l *tdLab) ukiAxis() axis[tdState] {
+	a := axis[tdState]{name: "UKI", expected: "the expected UKI"}
+	if l.start.input.UKI == nil {
+		return a
+	}
+	for _, u := range l.in.UKIs {
+		a.choices = append(a.choices, choice[tdState]{
+			value: u.Name, phrase: instead("UKI", u.Name, "the expected one"),
+			set: func(s *tdState) {
+				changed := *s.input.UKI
+				changed.Image, changed.Disk, changed.DiskSize = u.Value, nil, 0
+				s.input.UKI = &changed
+			},
+		})
+	}
+	return a
+}
+
 func (l *tdLab) patchedAxis() axis[tdState] {
 	a := toggle(axisPatched, l.start.input.Direct.Patched,
 		[2]string{"as in the file", "patched by QEMU"},

@@ -21,6 +21,7 @@ type TDX struct {
 	ACPI         []Named[*tdx.ACPI] // such as a dump without programmed BARs
 	Memory       []uint64           // sizes besides the common ones
 	Kernels      []Named[[]byte]
+	UKIs         []Named[[]byte]
 	Initrds      []Named[Initrd]
 	CommandLines []Named[string]
 
@@ -89,7 +90,7 @@ func (in *TDX) check(reported [eventlog.MRs][]byte) error {
 		return errors.New("reported values: got none")
 	}
 	for _, n := range []int{
-		len(in.Firmware), len(in.Vars), len(in.ACPI), len(in.Memory), len(in.Kernels), len(in.Initrds), len(in.CommandLines),
+		len(in.Firmware), len(in.Vars), len(in.ACPI), len(in.Memory), len(in.Kernels), len(in.UKIs), len(in.Initrds), len(in.CommandLines),
 	} {
 		if n > maxAlternatives {
 			return fmt.Errorf("other inputs: got %d of a kind, want at most %d", n, maxAlternatives)

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"safebox/measure/ovmf"
 	"safebox/measure/tdx"
 	"safebox/measure/tdx/tdvf"
+	"safebox/measure/tpm"
 	"safebox/measure/vectortest"
 )
 
@@ -268,5 +270,30 @@ func TestUnrelatedTD(t *testing.T) {
 			t.Errorf("%s: got %v, want no finding", r.Value, sentences(r))
 		}
 		t.Log(r.Summary())
+	}
+}
+
+// TestUKIOfTD: the UKI of another release, whose command line differs.
+func TestUKIOfTD(t *testing.T) {
+	disk := tpmInput(t)
+	released, err := ukiOf(disk.Disk, disk.DiskSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Replace(released, []byte("panic=1"), []byte("panic=2"), 1)
+	if bytes.Equal(changed, released) {
+		t.Fatal("the UKI has another command line than panic=1")
+	}
+	boot := func(uki []byte) tdx.Input {
+		return tdx.Input{Layout: tdx.L1, UKI: &tdx.UKI{Boot: tpm.Kernel, Image: uki}}
+	}
+	p, err := tdx.Predict(boot(released))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := TDX{Input: boot(changed), UKIs: []Named[[]byte]{{"release 1.2", released}}}
+	for _, index := range []int{tdx.RTMR1, tdx.RTMR2} {
+		r := one(t, in, index, p.Registers[index].Value[:])
+		wantSentences(t, r, "the reported "+noun(r.Value)+" is what this TD gives with UKI release 1.2 instead of the expected one")
 	}
 }
