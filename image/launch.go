@@ -111,7 +111,7 @@ func snpShapes(l release.Launch) ([]release.SNPMachine, error) {
 		}
 		for n := 1; n <= most; n *= 2 {
 			list = append(list, release.SNPMachine{
-				Name: fmt.Sprintf("%v/%s/%d", m.VMM, name, n), VMM: m.VMM.String(), VCPUs: n,
+				Name: accept.ShapeName(m.VMM, name, n), VMM: m.VMM.String(), VCPUs: n,
 				CPUSignature: signature, GuestFeatures: m.Features, LaunchDigest: digests[n-1].String(),
 			})
 		}

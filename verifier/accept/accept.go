@@ -6,8 +6,8 @@ package accept
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"math"
 
 	"safebox/measure/ovmf"
 	"safebox/measure/snp"
@@ -38,10 +38,14 @@ func SNPLaunch(l release.Launch) (snp.Launch, error) {
 		}
 	}
 	kernel.CommandLine = snp.HashCommandLine(l.CommandLine)
+	table := l.SNP.HashTable
+	if table.GPA > math.MaxUint32 || table.Size > math.MaxUint32 {
+		return snp.Launch{}, fmt.Errorf("launch snp: hash table: got %#x bytes at %#x, want it below 4 GiB", table.Size, table.GPA)
+	}
 	eip := l.SNP.ResetEIP
 	fw := snp.Firmware{
 		Seed: &seed, ResetEIP: &eip,
-		HashTable: &ovmf.Area{GPA: uint32(l.SNP.HashTable.GPA), Size: uint32(l.SNP.HashTable.Size)},
+		HashTable: &ovmf.Area{GPA: uint32(table.GPA), Size: uint32(table.Size)},
 	}
 	for _, s := range l.SNP.Sections {
 		fw.Sections = append(fw.Sections, ovmf.SEVSection{GPA: s.GPA, Size: s.Size, Type: ovmf.SEVType(s.Type)})
@@ -57,8 +61,15 @@ type SNPMachine struct {
 }
 
 // SNP computes the launch digests of a machine with 1 to limit vCPUs, in this
-// order.
+// order, after Check.
 func SNP(l release.Launch, m SNPMachine, limit int) ([]snp.Digest, error) {
+	if err := checkShapes(l); err != nil {
+		return nil, err
+	}
+	return digests(l, m, limit)
+}
+
+func digests(l release.Launch, m SNPMachine, limit int) ([]snp.Digest, error) {
 	launch, err := SNPLaunch(l)
 	if err != nil {
 		return nil, err
@@ -76,8 +87,9 @@ type TDXMachine struct {
 	ACPI *tdx.ACPI
 }
 
-// TDX computes the registers of a machine. MRTD, RTMR1, RTMR2 and RTMR3 are the
-// release's own: they are the same on every machine.
+// TDX computes the registers of a machine. RTMR1, RTMR2 and RTMR3, the same on
+// every machine, must be what the release says. MRTD, which only the firmware
+// tells, is what the release says, whatever its Source.
 func TDX(l release.Launch, m TDXMachine) (*tdx.Prediction, error) {
 	in, err := tdxInput(l, m)
 	if err != nil {
@@ -87,25 +99,39 @@ func TDX(l release.Launch, m TDXMachine) (*tdx.Prediction, error) {
 	if err != nil {
 		return nil, fmt.Errorf("launch tdx: %w", err)
 	}
-	for i, want := range l.TDX.Registers {
-		reg := &p.Registers[i]
-		if reg.Name != want.Name {
-			return nil, fmt.Errorf("launch tdx: register %d: got %s, want %s", i, want.Name, reg.Name)
+	if got, want := len(l.TDX.Registers), len(p.Registers); got != want {
+		return nil, fmt.Errorf("launch tdx: registers: got %d, want %d", got, want)
+	}
+	for i, said := range l.TDX.Registers {
+		if err := compare(&p.Registers[i], said, i); err != nil {
+			return nil, fmt.Errorf("launch tdx: register %d: %w", i, err)
 		}
-		if want.Rule == release.RuleShape {
-			continue
-		}
-		var value tdx.Digest
-		if err := decode(value[:], want.Name, want.Value); err != nil {
-			return nil, fmt.Errorf("launch tdx: %w", err)
-		}
-		// What can be computed here must be what the release says.
-		if reg.Value != nil && *reg.Value != value {
-			return nil, fmt.Errorf("launch tdx: %s: got %s, want %v, to which its own parts lead", want.Name, want.Value, reg.Value)
-		}
-		reg.Value, reg.Missing = &value, ""
 	}
 	return p, nil
+}
+
+// compare wants a computed register to be what the release says of it.
+func compare(reg *tdx.Register, said release.Register, index int) error {
+	shape := index == tdx.RTMR0
+	if said.Name != reg.Name || shape != (said.Rule == release.RuleShape) {
+		return fmt.Errorf("got %s with rule %s, want %s, rtmr0 with rule %s and no other", said.Name, said.Rule, reg.Name, release.RuleShape)
+	}
+	if shape {
+		return nil
+	}
+	var value tdx.Digest
+	if err := decode(value[:], said.Name, said.Value); err != nil {
+		return err
+	}
+	switch {
+	case index == tdx.MRTD:
+		reg.Value, reg.Missing = &value, ""
+	case reg.Value == nil:
+		return fmt.Errorf("%s: got %s, which cannot be checked: %s", said.Name, said.Value, reg.Missing)
+	case *reg.Value != value:
+		return fmt.Errorf("%s: got %s, want %v, to which the launch's own parts lead", said.Name, said.Value, reg.Value)
+	}
+	return nil
 }
 
 // tdxInput is what a launch and a machine measure, given by digests.
@@ -136,9 +162,6 @@ func tdxInput(l release.Launch, m TDXMachine) (tdx.Input, error) {
 	}
 	in.Digests.CFV, in.Digests.Kernel = cfv, kernel
 	in.Direct = &tdx.Direct{InitrdSHA384: &initrd, CommandLine: l.CommandLine}
-	if m.Memory == 0 {
-		return in, errors.New("machine: memory: got 0 bytes, want its size: the hand-off blocks in RTMR0 tell it")
-	}
 	in.HOB, err = hob(t, m.Memory)
 	return in, err
 }

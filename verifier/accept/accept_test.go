@@ -162,6 +162,9 @@ func TestTDXRegisters(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.TDX.Registers[tdx.RTMR2].Value = computed.Registers[tdx.RTMR2].Value.String()
+	if err := Check(l); err != nil {
+		t.Errorf("check: %v", err)
+	}
 	p, err := TDX(l, TDXMachine{Memory: v.Inputs.Memory})
 	if err != nil {
 		t.Fatal(err)
@@ -171,49 +174,5 @@ func TestTDXRegisters(t *testing.T) {
 	}
 	if r := p.Registers[tdx.RTMR0]; r.Value != nil || r.Missing == "" {
 		t.Errorf("rtmr0: got %v, want none and what is missing", r.Value)
-	}
-}
-
-// TestRefuses: launches of the other platform and damaged ones.
-func TestRefuses(t *testing.T) {
-	v := hardware(t)
-	machine := TDXMachine{Memory: v.Inputs.Memory}
-	for name, change := range map[string]func(l *release.Launch, m *TDXMachine){
-		"not one of TDX":   func(l *release.Launch, _ *TDXMachine) { l.TDX = nil },
-		"layout":           func(l *release.Launch, _ *TDXMachine) { l.TDX.Layout = "l9" },
-		"cfv_sha384":       func(l *release.Launch, _ *TDXMachine) { l.TDX.CFVSHA384 = "00" },
-		"kernel_pe_sha384": func(l *release.Launch, _ *TDXMachine) { l.TDX.KernelPESHA384 += "00" },
-		"initrd_sha384":    func(l *release.Launch, _ *TDXMachine) { l.TDX.InitrdSHA384 = "" },
-		"memory":           func(_ *release.Launch, m *TDXMachine) { m.Memory = 0 },
-		"8192":             func(_ *release.Launch, m *TDXMachine) { m.Memory = 1<<31 + 1 },
-		"TD HOB":           func(l *release.Launch, _ *TDXMachine) { l.TDX.TDHOB.GPA += 4096 },
-		"rtmr1: got":       func(l *release.Launch, _ *TDXMachine) { l.TDX.Registers[2].Value = strings.Repeat("0b", 48) },
-		"mrtd: got":        func(l *release.Launch, _ *TDXMachine) { l.TDX.Registers[0].Value = "0b" },
-	} {
-		l, m := v.launch(), machine
-		change(&l, &m)
-		if _, err := TDX(l, m); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: got %v", name, err)
-		}
-	}
-	if _, err := SNP(v.launch(), SNPMachine{}, 1); err == nil {
-		t.Error("SNP of a TDX launch: no error")
-	}
-	for name, change := range map[string]func(s *release.SNP){
-		"seed":          func(s *release.SNP) { s.Seed = "zz" },
-		"kernel_sha256": func(s *release.SNP) { s.KernelSHA256 = s.Seed },
-		"initrd_sha256": func(s *release.SNP) { s.InitrdSHA256 = "" },
-		"section":       func(s *release.SNP) { s.Sections[0].Type = 77 },
-	} {
-		x := snpVector{Seed: strings.Repeat("0a", 48), Kernel: strings.Repeat("0b", 32), Initrd: strings.Repeat("0c", 32), HashTable: 0x810c00, ResetEIP: 0x80b004}
-		x.Sections = []struct{ GPA, Size, Type uint32 }{{0x810000, 4096, 0x10}}
-		l := x.launch()
-		if _, err := SNP(l, SNPMachine{VMM: snp.QEMU, CPU: 0x00a00f11, Features: 1}, 2); err != nil {
-			t.Fatal(err)
-		}
-		change(l.SNP)
-		if _, err := SNP(l, SNPMachine{VMM: snp.QEMU, CPU: 0x00a00f11, Features: 1}, 2); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: got %v", name, err)
-		}
 	}
 }

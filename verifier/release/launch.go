@@ -1,7 +1,9 @@
 package release
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +16,7 @@ type Launch struct {
 	Firmware    string `json:"firmware"`     // name of the artifact
 	Kernel      string `json:"kernel"`       // name of the artifact
 	Initrd      string `json:"initrd"`       // name of the artifact
-	CommandLine string `json:"command_line"` // text that the VMM is given
+	CommandLine string `json:"command_line"` // text that the VMM is given, one of Release.CommandLines
 	SNP         *SNP   `json:"snp,omitempty"`
 	TDX         *TDX   `json:"tdx,omitempty"`
 }
@@ -74,8 +76,15 @@ type TDX struct {
 // be computed for the machine at hand, never to be left out.
 const RuleShape = "shape"
 
-// maxSections bounds lists of a firmware's metadata.
-const maxSections = 64
+// kernelHashes is the type of a section (edk2 OvmfPkg/ResetVector/X64/
+// OvmfSevMetadata.asm, SNP_KERNEL_HASHES).
+const kernelHashes = 0x10
+
+// Bounds of lists.
+const (
+	maxSections = 64 // of a firmware's metadata, as in package ovmf
+	maxShapes   = 64 // examples, which readers compute again
+)
 
 // Launch finds how a platform starts the release.
 func (r *Release) Launch(platform string) (Launch, bool) {
@@ -108,8 +117,13 @@ func (r *Release) checkLaunch(l Launch) error {
 			return fmt.Errorf("%q is no artifact of the release", name)
 		}
 	}
-	if l.CommandLine == "" || len(l.CommandLine) > maxText || strings.Contains(l.CommandLine, "\x00") {
-		return fmt.Errorf("command line of %d bytes, want 1 to %d without NUL", len(l.CommandLine), maxText)
+	// One that the init refuses starts nothing, and another one that it does
+	// not even see (init=) must not pass as the release's.
+	if !slices.ContainsFunc(r.CommandLines, func(c CommandLine) bool { return c.Text == l.CommandLine }) {
+		return fmt.Errorf("command line %.200q: want one of command_lines", l.CommandLine)
+	}
+	if strings.Contains(l.CommandLine, "\x00") {
+		return errors.New("command line: got a NUL, where the kernel stops reading")
 	}
 	switch {
 	case l.Platform == PlatformSNP && l.SNP != nil && l.TDX == nil:
@@ -144,11 +158,17 @@ func (l Launch) checkSNP(r *Release) error {
 	if len(s.Sections) == 0 || len(s.Sections) > maxSections {
 		return fmt.Errorf("%d sections, want 1 to %d", len(s.Sections), maxSections)
 	}
-	if s.HashTable.GPA == 0 || s.HashTable.GPA+s.HashTable.Size > 1<<32 || s.HashTable.Size > 1<<32 {
-		return fmt.Errorf("hash table at %#x with %#x bytes, want one below 4 GiB", s.HashTable.GPA, s.HashTable.Size)
+	if s.HashTable.GPA == 0 {
+		return errors.New("hash table at 0, want one: the firmware has no place for it")
 	}
-	if len(s.Shapes) > maxEntries {
-		return fmt.Errorf("%d shapes, want at most %d", len(s.Shapes), maxEntries)
+	if err := s.HashTable.check(); err != nil {
+		return fmt.Errorf("hash table: %w", err)
+	}
+	if !slices.ContainsFunc(s.Sections, s.HashTable.inside) {
+		return fmt.Errorf("hash table at %#x with %#x bytes: want it in a section of type %#x, which the VMM fills", s.HashTable.GPA, s.HashTable.Size, kernelHashes)
+	}
+	if len(s.Shapes) > maxShapes {
+		return fmt.Errorf("%d shapes, want at most %d", len(s.Shapes), maxShapes)
 	}
 	for _, m := range s.Shapes {
 		if m.Name == "" || len(m.Name) > maxText || m.VCPUs < 1 {
@@ -159,6 +179,21 @@ func (l Launch) checkSNP(r *Release) error {
 		}
 	}
 	return nil
+}
+
+// check wants a range below 4 GiB that is not empty.
+func (a Area) check() error {
+	if a.GPA >= 1<<32 || a.Size == 0 || a.Size > 1<<32-a.GPA {
+		return fmt.Errorf("got %#x bytes at %#x, want at least one, below 4 GiB", a.Size, a.GPA)
+	}
+	return nil
+}
+
+// inside says whether a section is the one with the hashes of kernel, initrd
+// and command line, and holds the range.
+func (a Area) inside(s Section) bool {
+	start, end := uint64(s.GPA), uint64(s.GPA)+uint64(s.Size)
+	return s.Type == kernelHashes && start <= a.GPA && a.GPA+a.Size <= end
 }
 
 // tdxRules are the registers of TDX and the one rule that each has.
@@ -178,12 +213,18 @@ func (l Launch) checkTDX(r *Release) error {
 	if err := r.sameDigest("initrd_sha384", l.Initrd, t.InitrdSHA384, func(a Artifact) string { return a.SHA384 }); err != nil {
 		return err
 	}
-	if t.Layout == "" || len(t.Layout) > 64 || len(t.Accepted) == 0 || len(t.Accepted) > maxSections {
-		return fmt.Errorf("layout %.80q with %d accepted ranges, want a name and 1 to %d", t.Layout, len(t.Accepted), maxSections)
+	if t.Layout == "" {
+		return errors.New("layout: got none, want a name")
 	}
-	for _, a := range append([]Area{t.TDHOB}, t.Accepted...) {
-		if a.GPA >= 1<<32 || a.Size == 0 || a.Size > 1<<32-a.GPA {
-			return fmt.Errorf("range at %#x with %#x bytes, want one below 4 GiB", a.GPA, a.Size)
+	if len(t.Accepted) > maxSections {
+		return fmt.Errorf("%d accepted ranges, want at most %d", len(t.Accepted), maxSections)
+	}
+	if !slices.Contains(t.Accepted, t.TDHOB) {
+		return fmt.Errorf("td_hob at %#x with %#x bytes: want it among the accepted ranges", t.TDHOB.GPA, t.TDHOB.Size)
+	}
+	for _, a := range t.Accepted {
+		if err := a.check(); err != nil {
+			return fmt.Errorf("accepted range: %w", err)
 		}
 	}
 	rules := tdxRules()

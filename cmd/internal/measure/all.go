@@ -100,6 +100,11 @@ func (f *allFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return cli.Usage(fmt.Errorf("%s: %w", f.release, err), "")
 	}
+	for _, l := range r.Launches {
+		if err := accept.Check(l); err != nil {
+			return cli.Failed(fmt.Errorf("%s: %w", f.release, err), "its values contradict one another: accept no machine by it")
+		}
+	}
 	if f.check {
 		if err := checkLaunches(r, filepath.Dir(f.release), stderr); err != nil {
 			return err
