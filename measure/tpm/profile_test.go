@@ -6,7 +6,7 @@ import (
 )
 
 // profiles is a UKI with two profiles, of two real images.
-func profiles(t *testing.T, more ...part) []byte {
+func profiles(t testing.TB, more ...part) []byte {
 	t.Helper()
 	return assemble(stub(t), append([]part{
 		{".linux", linux(t)},

@@ -161,14 +161,17 @@ func FuzzPredict(f *testing.F) {
 	for _, kind := range []string{"plain", "osrel", "bare"} {
 		f.Add(assemble(stub(f), parts(f, kind)))
 	}
+	f.Add(profiles(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := Predict(Input{Boot: ESP, UKI: b}, SHA256)
-		if err != nil {
-			return
-		}
-		for _, i := range []int{2, 3, 4, 6, 7, 9, 11} {
-			if r := p.PCRs[i]; r.Rule != Exact || len(r.Value) != 32 || len(r.Events) == 0 {
-				t.Errorf("PCR %d: got %v %v from %d events", i, r.Rule, r.Value, len(r.Events))
+		for profile := range 2 {
+			p, err := Predict(Input{Boot: Kernel, UKI: b, Profile: profile}, SHA256)
+			if err != nil {
+				continue
+			}
+			for _, i := range []int{2, 3, 4, 6, 7, 9, 11} {
+				if r := p.PCRs[i]; r.Rule != Exact || len(r.Value) != 32 || len(r.Events) == 0 {
+					t.Errorf("PCR %d: got %v %v from %d events", i, r.Rule, r.Value, len(r.Events))
+				}
 			}
 		}
 	})
