@@ -2,8 +2,11 @@ package explain
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,5 +180,28 @@ func BenchmarkMiss(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestBound: a caller with many other inputs gets an answer too.
+func TestBound(t *testing.T) {
+	in := launch(t, "dstack", find(t, "dstack/snp-vectors.json", "dstack/real-milan-2vcpu"))
+	for i := range maxAlternatives {
+		name := fmt.Sprint(i)
+		hash := sha256.Sum256([]byte(name))
+		seed := snp.Digest(sha512.Sum384([]byte(name)))
+		firmware := in.Launch.Firmware
+		firmware.Seed = &seed
+		in.Firmware = append(in.Firmware, Named[snp.Firmware]{name, firmware})
+		in.Kernels = append(in.Kernels, Named[[32]byte]{name, hash})
+		in.Initrds = append(in.Initrds, Named[[32]byte]{name, hash})
+		in.CommandLines = append(in.CommandLines, Named[string]{name, name})
+	}
+	r := explainSNP(t, in, bytes.Repeat([]byte{1}, 48))
+	if len(r.Findings) != 0 || !slices.ContainsFunc(r.Notes, func(s string) bool { return strings.HasPrefix(s, "the search ended after ") }) {
+		t.Errorf("got %v, %q, want no finding and a note that the search ended", r.Findings, r.Notes)
+	}
+	if want := snpProbes * snp.MaxVCPUs; r.Tried > want {
+		t.Errorf("got %d values tried, want at most %d", r.Tried, want)
 	}
 }

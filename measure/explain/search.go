@@ -41,7 +41,8 @@ type search[S any] struct {
 	// most bounds the number of probes, as a full product of axes could be long.
 	most int
 
-	probes   int
+	looks    int // states looked at
+	probes   int // those for which a value was computed
 	tried    int
 	findings [][]Change
 }
@@ -83,6 +84,9 @@ func (s *search[S]) descend(state S, first int, changes []Change, closed []strin
 			continue
 		}
 		for _, c := range a.choices {
+			if s.over() {
+				return
+			}
 			if wide && c.rare {
 				continue
 			}
@@ -94,10 +98,12 @@ func (s *search[S]) descend(state S, first int, changes []Change, closed []strin
 	}
 }
 
+// over tells if the search has reached its bound. States that can't be measured
+// cost little and count little.
+func (s *search[S]) over() bool { return s.probes >= s.most || s.looks >= 20*s.most }
+
 func (s *search[S]) look(state S, changes []Change) {
-	if s.probes >= s.most {
-		return
-	}
+	s.looks++
 	found, more, tried, err := s.probe(state)
 	if tried > 0 {
 		s.probes++
@@ -140,8 +146,8 @@ func (s *search[S]) report(r *Result, subject string, free ...Axis) {
 	for _, changes := range s.findings {
 		r.Findings = append(r.Findings, Finding{Changes: changes, Sentence: sentence(r.Value, subject, changes)})
 	}
-	if s.probes >= s.most {
-		r.note("the search ended after %d combinations: not all of three and more axes were looked at", s.probes)
+	if s.over() {
+		r.note("the search ended after %d combinations: not all were looked at", s.looks)
 	}
 }
 
