@@ -18,6 +18,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+
+	"safebox/measure/tdx"
 )
 
 // The fw_cfg files that hold the tables.
@@ -102,7 +104,7 @@ func decodeTable(b []byte, off int) (Table, error) {
 // Check tells whether the three files belong together and are as QEMU hands
 // them out: what a guest's kernel shows are the tables after the firmware put
 // addresses and checksums in, which nothing measures.
-func Check(a *Files) error {
+func Check(a *tdx.ACPI) error {
 	if err := checkRSDP(a.RSDP); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"safebox/image/output"
+	"safebox/measure/tdx"
 )
 
 // File names in a folder: fw_cfg's with the slashes replaced.
@@ -19,8 +20,8 @@ const (
 
 // ReadFolder reads tables that were dumped before: etc_table-loader.bin,
 // etc_acpi_rsdp.bin and etc_acpi_tables.bin. They must pass Check.
-func ReadFolder(dir string) (*Files, error) {
-	a := &Files{}
+func ReadFolder(dir string) (*tdx.ACPI, error) {
+	a := &tdx.ACPI{}
 	for _, f := range []struct {
 		into *[]byte
 		name string
@@ -55,7 +56,7 @@ func readFile(path string, limit int64) (b []byte, err error) {
 
 // WriteFolder writes tables that pass Check in the form that ReadFolder reads.
 // The folder appears whole or not at all; an earlier one is replaced.
-func WriteFolder(dir string, a *Files) error {
+func WriteFolder(dir string, a *tdx.ACPI) error {
 	if err := Check(a); err != nil {
 		return fmt.Errorf("writing ACPI tables: %w", err)
 	}

@@ -3,12 +3,14 @@ package acpi
 import (
 	"encoding/binary"
 	"fmt"
+
+	"safebox/measure/tdx"
 )
 
 // linker checks the commands of etc/table-loader against the files that they
 // are about.
 type linker struct {
-	acpi      *Files
+	acpi      *tdx.ACPI
 	tables    []Table
 	allocated []Allocate
 	summed    map[int]bool // by the table's offset

@@ -97,7 +97,7 @@ func decodeCommand(b []byte) (Command, error) {
 	}
 	rest := b[4+nameSize:]
 	var c Command
-	used := 0
+	var used int
 	switch typ {
 	case typeAllocate:
 		c, used = Allocate{File: file, Align: le.Uint32(rest), Zone: rest[4]}, 5

@@ -1,6 +1,7 @@
 package acpi
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -178,7 +179,7 @@ func (p pci) probe(f function, register int) (uint32, error) {
 // program gives every 64-bit memory BAR an address in the firmware's aperture,
 // the largest first, and makes the devices answer there. The 64-bit window that
 // the DSDT tells of starts at the lowest of them.
-func (p pci) program(physBits int) error {
+func (p pci) program(aperture uint64) error {
 	functions, err := p.functions()
 	if err != nil {
 		return err
@@ -191,33 +192,20 @@ func (p pci) program(physBits int) error {
 		}
 		all = append(all, list...)
 	}
-	if len(all) == 0 {
-		return nil
+	if len(all) > 0 && aperture == 0 {
+		return fmt.Errorf("PCI device %v: has a 64-bit memory BAR, so the tables depend on where the firmware puts those: got no aperture, want its start", all[0].at)
 	}
-	if physBits == 0 {
-		return fmt.Errorf("PCI device %v: has a 64-bit memory BAR, so the tables depend on the guest's physical address bits: got none, want %d to %d", all[0].at, minPhysBits, maxPhysBits)
-	}
-	slices.SortStableFunc(all, func(a, b bar) int {
-		switch {
-		case a.size > b.size:
-			return -1
-		case a.size < b.size:
-			return 1
-		}
-		return 0
-	})
-	// OvmfPkg/Library/PlatformInitLib, PlatformDynamicMmioWindow: the top eighth
-	// of the address space.
-	next, end := uint64(1)<<physBits-uint64(1)<<(physBits-3), uint64(1)<<physBits
+	slices.SortStableFunc(all, func(a, b bar) int { return cmp.Compare(b.size, a.size) })
+	next := aperture
 	for _, b := range all {
-		next = (next + b.size - 1) &^ (b.size - 1)
-		if next > end-b.size {
-			return fmt.Errorf("PCI device %v: BAR of %#x bytes does not fit below %#x", b.at, b.size, end)
+		aligned := (next + b.size - 1) &^ (b.size - 1)
+		if aligned < next || aligned > maxAddress-b.size {
+			return fmt.Errorf("PCI device %v: BAR of %#x bytes from %#x: want it below %#x", b.at, b.size, next, uint64(maxAddress))
 		}
-		if err := p.place(b, next); err != nil {
+		if err := p.place(b, aligned); err != nil {
 			return err
 		}
-		next += b.size
+		next = aligned + b.size
 	}
 	return nil
 }

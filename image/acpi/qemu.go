@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"safebox/measure/tdx"
 )
 
 // MinQEMU is the oldest major version that is asked. The steps before the read
@@ -23,13 +25,6 @@ import (
 // for the same machine, and none of them starts TDX guests unpatched, so their
 // answer would be about a machine that does not exist.
 const MinQEMU = 10
-
-// The widest and narrowest guest physical addresses (Intel SDM, CPUID leaf
-// 0x80000008: at most 52; OVMF's dynamic window needs more than 36).
-const (
-	minPhysBits = 36
-	maxPhysBits = 52
-)
 
 // readTime bounds a read whose caller set no deadline. It takes about a second.
 const readTime = time.Minute
@@ -42,14 +37,15 @@ type Version struct {
 
 // Options of Read.
 type Options struct {
-	// PhysBits is the number of physical address bits that the guest's CPU
-	// reports. With a 64-bit memory BAR in the machine it must be given.
-	PhysBits int
+	// Aperture is the guest physical address from which the firmware places
+	// 64-bit memory BARs. With such a BAR in the machine it must be given: see
+	// Aperture, the function.
+	Aperture uint64
 }
 
 // Answer is what QEMU hands a guest's firmware.
 type Answer struct {
-	ACPI Files
+	ACPI tdx.ACPI
 	QEMU Version
 	// Files are the other fw_cfg files that firmware measures since EDK II
 	// 2025.05 (OvmfPkg, QemuFwCfgCacheInit.c), by name; absent and empty ones are
@@ -83,8 +79,8 @@ func Read(ctx context.Context, qemu string, args []string, o Options) (*Answer, 
 }
 
 func read(ctx context.Context, qemu string, args []string, o Options) (*Answer, error) {
-	if o.PhysBits != 0 && (o.PhysBits < minPhysBits || o.PhysBits > maxPhysBits) {
-		return nil, fmt.Errorf("physical address bits: got %d, want %d to %d", o.PhysBits, minPhysBits, maxPhysBits)
+	if o.Aperture != 0 && (o.Aperture < minAddress || o.Aperture >= maxAddress) {
+		return nil, fmt.Errorf("aperture: got %#x, want %#x up to %#x", o.Aperture, uint64(minAddress), uint64(maxAddress))
 	}
 	if err := checkArgs(args); err != nil {
 		return nil, err
@@ -112,7 +108,7 @@ func ask(conn net.Conn, o Options) (*Answer, error) {
 	if err := bus.chipset(); err != nil {
 		return nil, err
 	}
-	if err := bus.program(o.PhysBits); err != nil {
+	if err := bus.program(o.Aperture); err != nil {
 		return nil, err
 	}
 	f, err := openFwCfg(q)
@@ -228,7 +224,7 @@ func start(ctx context.Context, qemu string, args []string) (*process, error) {
 	p := &process{conn: conn}
 	// 3 is the first of ExtraFiles.
 	p.cmd = exec.CommandContext(ctx, qemu, append(slices.Clone(args),
-		"-accel", "tcg", "-S", "-chardev", "socket,id=safebox-qtest,fd=3", "-qtest", "chardev:safebox-qtest")...)
+		"-accel", "tcg", "-S", "-chardev", "socket,id=safebox-qtest,fd=3", "-qtest", "chardev:safebox-qtest", "-qtest-log", "/dev/null")...)
 	p.cmd.ExtraFiles = []*os.File{theirs}
 	p.cmd.Stderr = &p.stderr
 	p.cmd.WaitDelay = time.Second
@@ -257,15 +253,20 @@ func (p *process) stop() error {
 	return errors.Join(kill, p.cmd.Wait(), p.conn.Close())
 }
 
-// explain puts what QEMU said before what was seen of its end.
+// explain says what QEMU said when it ended by itself: that is the cause, and
+// what was seen on the connection a consequence.
 func (p *process) explain(ctx context.Context, err, end error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return context.DeadlineExceeded // the context's own comes a moment later
+	}
 	if ctx.Err() != nil {
-		err = ctx.Err()
+		return ctx.Err()
 	}
-	if said := p.stderr.text(); said != "" {
-		return fmt.Errorf("%w (QEMU: %v): %s", err, end, said)
+	var exit *exec.ExitError
+	if errors.As(end, &exit) && exit.Exited() {
+		return fmt.Errorf("QEMU ended (%w): %s", exit, p.stderr.cause())
 	}
-	return fmt.Errorf("%w (QEMU: %v)", err, end)
+	return err
 }
 
 // tail keeps the last bytes that QEMU wrote, for the error message.
@@ -281,13 +282,22 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// text gives it as one printable line.
-func (t *tail) text() string {
-	line := strings.Map(func(r rune) rune {
-		if !strconv.IsPrint(r) {
-			return ' '
+// cause gives the lines that are no warnings as one printable line.
+func (t *tail) cause() string {
+	var lines []string
+	for line := range strings.Lines(string(t.b)) {
+		line = strings.TrimSpace(strings.Map(func(r rune) rune {
+			if !strconv.IsPrint(r) {
+				return ' '
+			}
+			return r
+		}, line))
+		if line != "" && !strings.Contains(line, "warning: ") {
+			lines = append(lines, line)
 		}
-		return r
-	}, string(t.b))
-	return strings.Join(strings.Fields(line), " ")
+	}
+	if len(lines) == 0 {
+		return "it said nothing"
+	}
+	return strings.Join(lines, "; ")
 }
