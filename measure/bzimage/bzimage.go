@@ -54,7 +54,7 @@ type Protocol uint16
 func (p Protocol) String() string { return fmt.Sprintf("%d.%02d", uint16(p)>>8, uint16(p)&0xff) }
 
 // Header is the setup header row for row (boot.rst, "The Real-Mode Kernel
-// Header"). Fields that are newer than Protocol are zero.
+// Header"). Fields behind the last one of Protocol are zero.
 type Header struct {
 	SetupSects          uint8  // 0x1f1
 	RootFlags           uint16 // 0x1f2

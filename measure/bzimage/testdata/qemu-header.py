@@ -15,6 +15,14 @@ CASES = [  # memory in MiB, initrd size or None, command line, bytes to change f
     (1024, None, "quiet vga=0x317 x", {}), (1024, None, "vga=791", {}), (1024, None, "vga=010", {}),
     (1024, None, "xvga=ask", {}), (1024, None, "vga=extra", {}), (1024, None, "vga=normal vga=ask", {}),
     (1024, None, "quiet", {0x226: 1, 0x227: 2}),
+    # versions of the boot protocol at which the initrd's limit changes
+    (2560, 4660, "quiet", {0x206: 0x0c}), (2560, 4660, "quiet", {0x206: 0x0b}), (2560, 4660, "quiet", {0x206: 0x03}),
+    (2560, 4660, "quiet", {0x206: 0x02}), (2560, 0xfff, "quiet", {0x206: 0x02}), (2560, 0x1000, "quiet", {0x206: 0x02}),
+    # limits that are met exactly
+    (2048, 0, "quiet", {0x236: 0x7d, 0x22c: 0, 0x22d: 0x80, 0x22e: 0xfd, 0x22f: 0x7f}),
+    (4096, 0xfff, "quiet", {}), (8, (8 << 20) - 0x28000 - 2, "quiet", {}), (8, (8 << 20) - 0x28000 - 1, "quiet", {}),
+    (1024, None, "vga=0X317", {}), (1024, None, "vga=0", {}), (1024, None, "vga=0xffff1234", {}),
+    (1024, None, "vga=09", {}), (1024, None, "vga=1,2", {}), (1024, None, "vga=0x100000000", {}),
 ]
 
 def read(kernel, memory, initrd, cmdline):
@@ -29,9 +37,17 @@ def read(kernel, memory, initrd, cmdline):
             answer = p.stdout.readline()
             if answer.startswith("OK"):
                 return answer.split()
+            if not answer and p.wait() == 1:
+                return None
             if answer.startswith("FAIL") or not answer:
                 sys.exit("qtest: %r: %r" % (line, answer))
-    ask("outw 0x510 0x18")
+    try:
+        if ask("outw 0x510 0x18") is None:
+            return None
+    except BrokenPipeError:
+        if p.wait() == 1:
+            return None
+        raise
     b = bytes(int(ask("inb 0x511")[1], 16) for _ in range(0x26c))
     p.kill(); p.wait()
     return b
@@ -49,7 +65,10 @@ with tempfile.TemporaryDirectory() as d:
             initrd = d + "/i"
             open(initrd, "wb").write(b"\0" * size)
         got = read(d + "/k", memory, initrd, cmdline)
-        out.append({"memory_mib": memory, "initrd": size, "cmdline": cmdline, "change": {hex(k): v for k, v in change.items()},
-                    "header": got[0x1f1:0x26c].hex(), "rest_as_file": got[:0x1f1] == bytes(b[:0x1f1])})
+        case = {"memory_mib": memory, "initrd": size, "cmdline": cmdline, "change": {hex(k): v for k, v in change.items()}}
+        if got is None: # QEMU ended with exit code 1
+            out.append(dict(case, refused=True))
+            continue
+        out.append(dict(case, header=got[0x1f1:0x26c].hex(), rest_as_file=got[:0x1f1] == bytes(b[:0x1f1])))
 json.dump({"qemu": subprocess.check_output(["qemu-system-x86_64", "--version"], text=True).splitlines()[0], "cases": out}, sys.stdout, indent=1)
 print()
