@@ -292,6 +292,14 @@ func TestSignRefuses(t *testing.T) {
 	if err := (&Auth{}).Verify(good); err == nil {
 		t.Error("an empty authentication: got no error")
 	}
+	made, err := Sign(good, k, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made.Key = PublicKey{}
+	if err := made.Verify(good); err == nil || !strings.Contains(err.Error(), "want a point of curve P-384") {
+		t.Errorf("a signature without a key: got %v", err)
+	}
 }
 
 func TestPolicy(t *testing.T) {
@@ -307,6 +315,9 @@ func TestPolicy(t *testing.T) {
 	const want = "0x3ff013a: ABI 1.58, SMT, MIGRATE_MA, DEBUG, SINGLE_SOCKET, CXL_ALLOW, MEM_AES_256_XTS, RAPL_DIS, CIPHERTEXT_HIDING_DRAM, PAGE_SWAP_DISABLE"
 	if got := all.String(); got != want || all.Check() != nil {
 		t.Errorf("got %s, %v, want %s", got, all.Check(), want)
+	}
+	if every := Policy(1<<26 - 1); every.Check() != nil { // no ABI version and no choice is reserved
+		t.Errorf("%v: got %v", every, every.Check())
 	}
 	lines := strings.Split(strings.TrimSpace((SMT | Debug | reservedOne).Describe()), "\n")
 	if diff := cmp.Diff([]string{

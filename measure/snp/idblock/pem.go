@@ -108,14 +108,15 @@ func onlyBlock(text []byte) (*pem.Block, error) {
 			return nil, err
 		}
 	}
-	if rest = bytes.TrimSpace(rest); len(rest) != 0 {
+	if len(rest) != 0 {
 		return nil, fmt.Errorf("PEM: got %d bytes after the key, want none", len(rest))
 	}
 	return block, nil
 }
 
-// nextBlock gives the block that starts the text, which must have no headers:
-// those of RFC 1421 say that a key is encrypted.
+// nextBlock gives the block that starts the text, and what follows it, without
+// space around. It must have no headers: those of RFC 1421 say that a key is
+// encrypted.
 func nextBlock(text []byte) (*pem.Block, []byte, error) {
 	text = bytes.TrimSpace(text)
 	if !bytes.HasPrefix(text, []byte("-----BEGIN ")) {

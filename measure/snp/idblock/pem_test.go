@@ -47,7 +47,11 @@ func TestPEM(t *testing.T) {
 	pkcs8PEM := writePEM(t, "PRIVATE KEY", pkcs8, err)
 	// As openssl ecparam -name secp384r1 -genkey writes it.
 	parameters := []byte("-----BEGIN EC PARAMETERS-----\nBgUrgQQAIg==\n-----END EC PARAMETERS-----\n")
-	for _, text := range [][]byte{sec1PEM, pkcs8PEM, append(parameters, sec1PEM...), append([]byte("\n\n"), append(pkcs8PEM, ' ')...)} {
+	for _, text := range [][]byte{
+		sec1PEM, pkcs8PEM, append(parameters, sec1PEM...), append([]byte("\n\n"), append(pkcs8PEM, ' ')...),
+		bytes.Join([][]byte{parameters, sec1PEM, nil}, []byte(" \n\n")),
+		append(sec1PEM, bytes.Repeat([]byte("\n"), MaxPEMSize-len(sec1PEM))...),
+	} {
 		if got, err := ParsePrivateKey(text); err != nil || !got.Equal(k) {
 			t.Errorf("%s: got %v", text, err)
 		}
@@ -90,12 +94,34 @@ func TestPEMRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
 		}
 	}
-	if _, err := ParsePublicKey(good); err == nil || !strings.Contains(err.Error(), `parsing public key: PEM type: got "PRIVATE KEY", want "PUBLIC KEY"`) {
-		t.Errorf("private for public: got %v", err)
+}
+
+func TestPublicPEMRefuses(t *testing.T) {
+	spki := func(key any) []byte {
+		der, err := x509.MarshalPKIXPublicKey(key)
+		return writePEM(t, "PUBLIC KEY", der, err)
 	}
-	der, err = x509.MarshalPKIXPublicKey(&otherCurve(t).PublicKey)
-	if _, err := ParsePublicKey(writePEM(t, "PUBLIC KEY", der, err)); err == nil || !strings.Contains(err.Error(), "curve: got P-256, want P-384") {
-		t.Errorf("P-256: got %v", err)
+	for _, c := range []struct {
+		name string
+		text []byte
+		want string
+	}{
+		{"empty", nil, `parsing public key: PEM: got "", want a line -----BEGIN`},
+		{"private key", file(t, "sev-rust/test_id_key.pem"), `parsing public key: PEM type: got "PRIVATE KEY", want "PUBLIC KEY"`},
+		{"parameters alone", []byte("-----BEGIN EC PARAMETERS-----\nBgUrgQQAIg==\n-----END EC PARAMETERS-----\n"), `parsing public key: PEM: got "", want a line -----BEGIN`},
+		{"no key inside", []byte("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), "parsing public key: asn1:"},
+		{"P-256", spki(&otherCurve(t).PublicKey), "parsing public key: public key: curve: got P-256, want P-384"},
+		{"Ed25519", spki(ed25519.NewKeyFromSeed(make([]byte, 32)).Public()), "parsing public key: algorithm: got ed25519.PublicKey, want ECDSA with curve P-384"},
+	} {
+		got, err := ParsePublicKey(c.text)
+		if err == nil || !strings.Contains(err.Error(), c.want) || got != (PublicKey{}) {
+			t.Errorf("%s: got %v, %v, want %s", c.name, got, err, c.want)
+		}
+	}
+	for name, k := range map[string]*ecdsa.PublicKey{"none": nil, "no curve": {}} {
+		if got, err := NewPublicKey(k); err == nil || got != (PublicKey{}) {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
 	}
 }
 
