@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,18 +37,18 @@ func (f *idFlags) add(c *cobra.Command) {
 
 // idResult is what is printed about an ID block.
 type idResult struct {
-	KeyDigest       string `json:"id_key_digest"`
-	AuthorKeyDigest string `json:"author_key_digest,omitempty"`
-	Policy          string `json:"policy"`
-	PolicyMeans     string `json:"policy_means"`
-	GuestSVN        uint32 `json:"guest_svn"`
-	FamilyID        string `json:"family_id"`
-	ImageID         string `json:"image_id"`
+	KeyDigest       string   `json:"id_key_digest"`
+	AuthorKeyDigest string   `json:"author_key_digest,omitempty"`
+	Policy          string   `json:"policy"`
+	PolicyMeans     []string `json:"policy_means"`
+	GuestSVN        uint32   `json:"guest_svn"`
+	FamilyID        string   `json:"family_id"`
+	ImageID         string   `json:"image_id"`
 }
 
 // run makes or verifies an ID block for a digest. The result is nil if none
-// was asked for.
-func (f *idFlags) run(digest snp.Digest) (*idResult, error) {
+// was asked for. No file of inputs is written over.
+func (f *idFlags) run(digest snp.Digest, inputs ...string) (*idResult, error) {
 	const hint = "--id-block FILE and --id-auth FILE go together; with --id-key they are written, else verified"
 	if (f.block == "") != (f.auth == "") || f.idKey != "" && f.block == "" {
 		return nil, cli.Usage(errors.New("want both --id-block and --id-auth"), hint)
@@ -60,6 +61,9 @@ func (f *idFlags) run(digest snp.Digest) (*idResult, error) {
 			return nil, nil
 		}
 		return f.verify(digest)
+	}
+	if err := checkOutputs([]string{f.block, f.auth}, append(inputs, f.idKey, f.authorKey)...); err != nil {
+		return nil, err
 	}
 	b, err := f.newBlock(digest)
 	if err != nil {
@@ -149,7 +153,7 @@ func (f *idFlags) verify(digest snp.Digest) (*idResult, error) {
 	}
 	b, a, err := idblock.Open(block, auth)
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s: %w", f.block, f.auth, err)
+		return nil, cli.Failed(fmt.Errorf("%s and %s: %w", f.block, f.auth, err), "one of the files was changed, or they are not of one launch")
 	}
 	if b.LaunchDigest != digest {
 		return nil, cli.Failed(fmt.Errorf("%s: launch digest: got %v, want %v", f.block, b.LaunchDigest, digest),
@@ -160,7 +164,7 @@ func (f *idFlags) verify(digest snp.Digest) (*idResult, error) {
 
 func newIDResult(b idblock.Block, a *idblock.Auth) *idResult {
 	r := &idResult{
-		KeyDigest: a.Key.Digest().String(), Policy: fmt.Sprintf("%#x", uint64(b.Policy)), PolicyMeans: b.Policy.Describe(),
+		KeyDigest: a.Key.Digest().String(), Policy: fmt.Sprintf("%#x", uint64(b.Policy)), PolicyMeans: strings.Split(strings.TrimSpace(b.Policy.Describe()), "\n"),
 		GuestSVN: b.GuestSVN, FamilyID: fmt.Sprintf("%x", b.FamilyID), ImageID: fmt.Sprintf("%x", b.ImageID),
 	}
 	if a.Author != nil {
@@ -169,11 +173,11 @@ func newIDResult(b idblock.Block, a *idblock.Auth) *idResult {
 	return r
 }
 
-// text is a line a value.
+// text is a line a value; what the policy means stands below it.
 func (r *idResult) text() string {
 	s := fmt.Sprintf("id_key_digest %s\n", r.KeyDigest)
 	if r.AuthorKeyDigest != "" {
 		s += fmt.Sprintf("author_key_digest %s\n", r.AuthorKeyDigest)
 	}
-	return s + fmt.Sprintf("policy %s %s\n", r.Policy, r.PolicyMeans)
+	return s + fmt.Sprintf("policy %s\n  %s\n", r.Policy, strings.Join(r.PolicyMeans, "\n  "))
 }

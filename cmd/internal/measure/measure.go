@@ -24,6 +24,9 @@ ones that give a value that a machine reported. That names the difference; it
 never makes the value right: exit code 1.`,
 		RunE: cli.Group,
 	}
-	c.AddCommand(snpCommand(), sevCommand(), sevesCommand(), tdxCommand(), nitroCommand(), tpmCommand(), allCommand())
+	for _, platform := range []*cobra.Command{snpCommand(), sevCommand(), sevesCommand(), tdxCommand(), nitroCommand(), tpmCommand(), allCommand()} {
+		platform.PreRunE = checkFlags
+		c.AddCommand(platform)
+	}
 	return c
 }

@@ -120,8 +120,8 @@ func (f *nitroFlags) input(stderr io.Writer) (in nitro.Input, closeAll func() er
 	switch parts := f.kernel != "" || f.cmdline.isGiven() || len(f.ramdisks) > 0; {
 	case (f.eif != "") == parts:
 		return in, closeAll, cli.Usage(errors.New("want either an image or its parts"), hint)
-	case parts && f.kernel == "":
-		return in, closeAll, cli.Usage(errors.New("--kernel is missing"), hint)
+	case parts && (f.kernel == "" || !f.cmdline.isGiven() || len(f.ramdisks) == 0):
+		return in, closeAll, cli.Usage(errors.New("want --kernel, --cmdline or --cmdline-file, and --ramdisk: an image has them all"), hint)
 	case parts:
 		in.Parts, err = f.parts(stderr, open)
 		return in, closeAll, err

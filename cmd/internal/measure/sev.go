@@ -132,7 +132,7 @@ func (f *sevFlags) run(stdout, stderr io.Writer) error {
 	}
 	result := newSEVResult(f.technology, l, digest, pages)
 	if f.technology == "snp" {
-		if result.ID, err = f.id.run(snp.Digest(digest)); err != nil {
+		if result.ID, err = f.id.run(snp.Digest(digest), f.inputs()...); err != nil {
 			return err
 		}
 	}
@@ -141,6 +141,11 @@ func (f *sevFlags) run(stdout, stderr io.Writer) error {
 	}
 	_, err = io.WriteString(stdout, result.text())
 	return err
+}
+
+// inputs are the files that are read.
+func (f *sevFlags) inputs() []string {
+	return []string{f.firmware, f.kernel, f.initrd, f.cmdline.file, f.svsm}
 }
 
 // digest measures as the technology does: 48 bytes for SNP, 32 for the others.
@@ -179,7 +184,7 @@ func (f *sevFlags) launch(stderr io.Writer) (snp.Launch, error) {
 		}
 	}
 	l.UnknownAsZero = f.unknownAsZero
-	if l.Firmware, l.SVSM, err = f.images(); err != nil {
+	if l.Firmware, l.SVSM, err = f.images(stderr); err != nil {
 		return l, err
 	}
 	l.Kernel, err = f.hashes(stderr)
@@ -215,10 +220,14 @@ func (f *sevFlags) processors() (vcpus int, signature uint32, err error) {
 
 // images reads firmware and SVSM. Where other input stands for pages of the
 // firmware, a part of it will do.
-func (f *sevFlags) images() (snp.Firmware, *snp.SVSM, error) {
-	im, err := readFirmware(f.firmware, f.ovmfHash != "" || f.svsm != "")
+func (f *sevFlags) images(stderr io.Writer) (snp.Firmware, *snp.SVSM, error) {
+	flash := f.technology != "snp" // may be two devices, of which the code alone is measured
+	im, err := readFirmware(f.firmware, flash || f.ovmfHash != "" || f.svsm != "")
 	if err != nil {
 		return snp.Firmware{}, nil, err
+	}
+	if flash && im.CheckUnified() != nil {
+		cli.Say(stderr, "hint: %s is a part of an image: right for a guest that starts from two flash devices", f.firmware)
 	}
 	fw := snp.NewFirmware(im)
 	if f.ovmfHash != "" {

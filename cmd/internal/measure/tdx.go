@@ -39,7 +39,9 @@ type tdxFlags struct {
 	patched, noMeasuring     bool
 	trace, json              bool
 	explain                  []string
+	secureBoot               bool
 	others, otherACPI        []string
+	otherVars                []string
 }
 
 func tdxCommand() *cobra.Command {
@@ -70,6 +72,7 @@ it proves nothing about that machine.`,
 	c.Flags().StringArrayVar(&f.explain, "explain", nil, "rtmr1=HEX that a TD reported: search for what explains it; may be given several times")
 	c.Flags().StringArrayVar(&f.others, "other-firmware", nil, "with --explain: another image to try; may be given several times")
 	c.Flags().StringArrayVar(&f.otherACPI, "other-acpi-tables", nil, "with --explain: another folder of ACPI tables to try; may be given several times")
+	c.Flags().StringArrayVar(&f.otherVars, "other-vars", nil, "with --explain and an image that is code alone: variable store to put before it; may be given several times")
 	return c
 }
 
@@ -84,6 +87,7 @@ func (f *tdxFlags) addBoot(c *cobra.Command) {
 	c.Flags().StringVar(&f.uki, "uki", "", "unified kernel image")
 	c.Flags().StringVar(&f.boot, "boot", "", "how the UKI is booted: esp or kernel (QEMU -kernel)")
 	c.Flags().StringVar(&f.order, "mrtd-order", tdvf.SinglePass.String(), "order of MRTD: "+names(tdvf.Orders()))
+	c.Flags().BoolVar(&f.secureBoot, "secure-boot", false, "the firmware image comes with Secure Boot keys: measure the variables in it")
 	c.Flags().StringVar(&f.layout, "rtmr-layout", "", "events of the firmware: "+names(tdx.Layouts())+" (default: by the firmware's hash)")
 	c.Flags().BoolVar(&f.patched, "kernel-patched", false, "QEMU before 10.1 with firmware before 2025.02: the kernel's setup header was changed before it was measured")
 	c.Flags().BoolVar(&f.noMeasuring, "kernel-measures-nothing", false, "Linux before 6.9: no event of the kernel in RTMR2")
@@ -159,6 +163,11 @@ func (f *tdxFlags) input(ctx context.Context, stderr io.Writer) (in tdx.Input, l
 	}
 	if in.Layout, err = f.parseLayout(im, stderr); err != nil {
 		return in, nil, err
+	}
+	if f.secureBoot {
+		if in.Variables, err = tdx.ReadVariables(im); err != nil {
+			return in, nil, cli.Usage(fmt.Errorf("%s: %w", f.firmware, err), "")
+		}
 	}
 	if err := f.readMemory(&in); err != nil {
 		return in, nil, err
@@ -245,6 +254,8 @@ func (f *tdxFlags) readBoot(in *tdx.Input, stderr io.Writer) error {
 	switch {
 	case given > 1:
 		return cli.Usage(errors.New("want one of --kernel, --disk and --uki"), "")
+	case f.boot != "" && f.uki == "":
+		return cli.Usage(errors.New("--boot without --uki: a disk is booted by its ESP"), "")
 	case f.kernel == "" && (f.initrd != "" || f.cmdline.isGiven()):
 		return cli.Usage(errors.New("--initrd or a command line without --kernel"), "")
 	case f.kernel != "":

@@ -47,13 +47,16 @@ func newTDXResult(p *tdx.Prediction) *tdxResult {
 	return result
 }
 
-// text is a line for each register with a value. One that rests on a digest
+// text is a line for each register with a value, with trace for the others too. One that rests on a digest
 // which was not computed says so behind the value.
 func (r *tdxResult) text(trace bool) string {
 	var b strings.Builder
 	for _, reg := range r.Registers {
-		if reg.Value != "" {
+		switch {
+		case reg.Value != "":
 			fmt.Fprintf(&b, "%s %s%s\n", reg.Name, reg.Value, label(reg.Source))
+		case trace:
+			fmt.Fprintf(&b, "%s -\n", reg.Name) // or its events would seem to be those of the one before
 		}
 		if !trace {
 			continue
