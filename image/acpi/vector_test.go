@@ -176,6 +176,23 @@ func kernel(t *testing.T) string {
 // 2025.02-8+deb13u1 (CODE_4M, VARS_4M) had booted on the same machine under QEMU
 // 10.0.2 (TCG), read by a Python program through -qtest.
 func TestLiveBoots(t *testing.T) {
+	for _, tt := range liveBoots(t) {
+		t.Run(tt.name, func(t *testing.T) {
+			a := ask10(t, tt.args, Options{Aperture: tt.aperture})
+			compare(t, &a.ACPI, tt.want)
+		})
+	}
+}
+
+type liveBoot struct {
+	name     string
+	args     []string
+	aperture uint64
+	want     map[string]string
+}
+
+func liveBoots(t *testing.T) []liveBoot {
+	t.Helper()
 	disk := strings.Fields("-netdev user,id=net,restrict=on -device virtio-net-pci,netdev=net,disable-legacy=on,romfile=" +
 		" -blockdev driver=null-co,node-name=disk,size=1048576 -device virtio-blk-pci,drive=disk,disable-legacy=on,romfile=")
 	ours := func(vcpus int, memory uint64) []string {
@@ -192,12 +209,7 @@ func TestLiveBoots(t *testing.T) {
 		}
 		return base
 	}
-	tests := []struct {
-		name     string
-		args     []string
-		aperture uint64
-		want     map[string]string
-	}{
+	return []liveBoot{
 		{
 			// BARs of 64 MiB and 16 KiB, one of them not prefetchable (nvme).
 			name: "BARs of several sizes",
@@ -235,11 +247,5 @@ func TestLiveBoots(t *testing.T) {
 				loaderFile: "35104beebda551089052f8e0ad8bf133ee8c6f46719a669016afd231831c32d03bb97c6c6f7f3c8e551ceb69475f2863",
 			},
 		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			a := ask10(t, tt.args, Options{Aperture: tt.aperture})
-			compare(t, &a.ACPI, tt.want)
-		})
 	}
 }

@@ -6,8 +6,7 @@ import (
 )
 
 // CCELTable is the ACPI table that tells where the firmware put the event log
-// of a confidential guest (ACPI 6.5, section 5.2.34, Confidential Computing
-// Event Log Table). The host can replace it: it says nothing that the log's
+// of a confidential guest (ACPI 6.5, section 5.2, CC Event Log table). The host can replace it: it says nothing that the log's
 // replay against a quote would not.
 type CCELTable struct {
 	OEM             [6]byte
@@ -19,7 +18,7 @@ type CCELTable struct {
 	LogAddress      uint64 // LASA, guest physical
 }
 
-// ACPI 6.5, section 5.2.34: the table's fields after the ACPI header.
+// ACPI 6.5, CC Event Log table: the table's fields after the ACPI header.
 const (
 	ccelSize      = 56
 	ccelSignature = "CCEL"

@@ -35,7 +35,7 @@ func (l *CCLog) Replay() ([RTMRs][sha512.Size384]byte, error) {
 // before the separator must call it: a loader can extend and log another one,
 // and so make its own events look like the firmware's.
 //
-// It is no part of Replay: the logs of TDVF before EDK II 2024.05, and of
+// It is no part of Replay: the logs of OVMF 2024.02 with TDX patches, and of
 // Intel's own tree, hold several and are genuine (specs/measure.md, 5.3).
 func (l *CCLog) DuplicateSeparators(index uint32) error {
 	first := -1
