@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"safebox/measure/tdx"
 	"safebox/measure/vectortest"
 )
@@ -146,10 +148,14 @@ func testUnprogrammed(t *testing.T, args []string, want string) {
 // machines.
 func testBootOrder(t *testing.T, want vector) {
 	args := append(commonArgs(t), strings.Fields("-machine q35,hpet=off,smm=off,pic=off -m 2G -smp 4 -cpu qemu64")...)
-	if a := ask10(t, args, Options{}); len(a.Files) != 0 {
-		t.Errorf("without a kernel: got files %q, want none", a.Files)
+	plain, direct := ask10(t, args, Options{}), ask10(t, append(args, "-kernel", kernel(t)), Options{})
+	if len(plain.Files) != 0 {
+		t.Errorf("without a kernel: got files %q, want none", plain.Files)
 	}
-	got := ask10(t, append(args, "-kernel", kernel(t)), Options{}).Files["bootorder"]
+	if diff := cmp.Diff(plain.ACPI, direct.ACPI); diff != "" {
+		t.Errorf("a kernel changes the tables (-without +with):\n%s", diff)
+	}
+	got := direct.Files["bootorder"]
 	if string(got) != strings.ReplaceAll(want.Expected["bootorder_bytes"], `\0`, "\x00") || sha384(got) != want.Expected["bootorder"] {
 		t.Errorf("bootorder: got %q, want %q", got, want.Expected["bootorder_bytes"])
 	}

@@ -6,8 +6,9 @@ import (
 )
 
 // CCELTable is the ACPI table that tells where the firmware put the event log
-// of a confidential guest (ACPI 6.5, section 5.2, CC Event Log table). The host can replace it: it says nothing that the log's
-// replay against a quote would not.
+// of a confidential guest (ACPI 6.5, section 5.2, CC Event Log table). The host
+// can replace it: it says nothing that the log's replay against a quote would
+// not.
 type CCELTable struct {
 	OEM             [6]byte
 	OEMTable        [8]byte
