@@ -23,7 +23,7 @@ func rtmr1(in *input) (Register, error) {
 	case in.Layout != L1 && in.Layout != L2:
 		return Register{Missing: fmt.Sprintf("a boot from a disk or of a UKI was not seen with layout %v", in.Layout)}, nil
 	case in.UKI != nil:
-		return in.uki.rtmr1(), nil
+		return ukiRTMR1(in)
 	}
 	return diskRTMR1(in.Disk)
 }

@@ -75,15 +75,19 @@ func (s *sequence) kernel(in *input) error {
 		s.either(kind, name, nil, FromFile, in.Digests.Kernel, "no kernel given")
 		return nil
 	}
+	// A UKI is no bzImage: by -kernel it has one event more than a kernel.
+	if _, err := bzimage.Decode(d.Kernel); err != nil {
+		return fmt.Errorf("kernel: %w", err)
+	}
 	b := d.Kernel
 	if d.Patched {
-		if d.InitrdSHA384 != nil && in.Memory == 0 {
-			s.unknown(kind, name, "kernel with a patched header: needs the memory size, which places the initrd")
+		if missing := in.patchMissing(); missing != "" {
+			s.unknown(kind, name, "kernel with a patched header: needs "+missing)
 			return nil
 		}
 		var err error
 		b, err = bzimage.Patch{
-			CommandLine: d.CommandLine, Initrd: d.InitrdSHA384 != nil, InitrdSize: d.InitrdSize, Memory: in.Memory,
+			CommandLine: d.CommandLine, Initrd: in.hasInitrd(), InitrdSize: d.InitrdSize, Memory: in.Memory,
 			WideHeapEnd: d.WideHeapEnd, KeepVideoMode: d.KeepVideoMode,
 		}.Apply(b)
 		if err != nil {
@@ -97,6 +101,22 @@ func (s *sequence) kernel(in *input) error {
 	s.events = append(s.events, Event{kind, name, digest, FromFile})
 	return nil
 }
+
+// patchMissing says what of the input a patched header needs and has not.
+func (in *Input) patchMissing() string {
+	switch {
+	case in.hasInitrd() && in.Memory == 0:
+		return "the memory size, which places the initrd"
+	case in.hasInitrd() && in.Direct.InitrdSize == 0:
+		return "the size of the initrd"
+	case in.Digests.LoadOptions != nil && !in.Direct.KeepVideoMode:
+		return "the command line, in which vga= may stand"
+	}
+	return ""
+}
+
+// hasInitrd reports whether a direct boot has one.
+func (in *Input) hasInitrd() bool { return in.Direct.InitrdSHA384 != nil || in.Digests.Initrd != nil }
 
 func authenticode(b []byte, peers bool) (Digest, error) {
 	if peers {
@@ -149,7 +169,7 @@ func directRTMR2(in *input) (Register, error) {
 	if d.InitrdSHA384 != nil && *d.InitrdSHA384 == sha512.Sum384(nil) {
 		return Register{}, errors.New("initrd: got an empty file, want one with content or none: firmware and kernel pass over an empty one")
 	}
-	initrd := d.InitrdSHA384 != nil || in.Digests.Initrd != nil
+	initrd := in.hasInitrd()
 	if err := s.loadOptions(in, initrd); err != nil {
 		return Register{}, err
 	}

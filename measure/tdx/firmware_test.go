@@ -50,7 +50,11 @@ func TestDebianFirmware(t *testing.T) {
 	}
 	for order, key := range map[tdvf.Order]string{tdvf.SinglePass: "mrtd_single_pass", tdvf.TwoPass: "mrtd_two_pass"} {
 		in.Order = order
-		expect(t, mustPredict(t, in), map[string]string{"mrtd": file.TDX[key]})
+		p := mustPredict(t, in)
+		expect(t, p, map[string]string{"mrtd": file.TDX[key]})
+		if got := p.Registers[MRTD].Source(); got != FromFile {
+			t.Errorf("mrtd: source: got %v, want %v", got, FromFile)
+		}
 	}
 	r := mustPredict(t, in).Registers[RTMR0]
 	if r.Value == nil || r.Source() != FromFile {
@@ -62,8 +66,9 @@ func TestDebianFirmware(t *testing.T) {
 	if other := mustPredict(t, Input{Firmware: in.Firmware, Memory: 4 << 30, Layout: L1, Direct: in.Direct, ACPI: in.ACPI}).Registers[RTMR0]; *other.Value == *r.Value {
 		t.Error("rtmr0 does not depend on the memory size")
 	}
-	in = Input{Firmware: in.Firmware, Order: tdvf.TDHOBBug}
-	if r := mustPredict(t, in).Registers[MRTD]; r.Value != nil || !strings.Contains(r.Missing, "this order measures the TD HOB") {
+	// Only machines of Google have this order: a q35 machine's HOB is none of theirs.
+	in = Input{Firmware: in.Firmware, Memory: in.Memory, Order: tdvf.TDHOBBug}
+	if r := mustPredict(t, in).Registers[MRTD]; r.Value != nil || !strings.Contains(r.Missing, "this order measures the TD HOB of a machine of Google") {
 		t.Errorf("mrtd with the TD HOB: got %v, missing %q", r.Value, r.Missing)
 	}
 	m, err := tdvf.ParseGCEMachine("c3-standard-4")
@@ -84,17 +89,7 @@ func TestVariableInFirmware(t *testing.T) {
 	if err != nil || v.PK != nil || len(v.SecureBoot) != 1 || v.SecureBoot[0] != 0 {
 		t.Errorf("variables: got %+v, %v", v, err)
 	}
-	// VARIABLE_STORE_HEADER ends at 0x64 (edk2, VariableFormat.h).
-	record := bytes.Join([][]byte{
-		{0xaa, 0x55, 0x3f, 0, 7, 0, 0, 0},
-		make([]byte, 8+16+4),
-		{6, 0, 0, 0, 1, 0, 0, 0},
-		make([]byte, 16),
-		{'X', 0, 'Y', 0, 0, 0},
-		{1},
-		{0xff},
-	}, nil)
-	copy(b[0x64:], record)
+	addVariable(b)
 	in := Input{Firmware: open(t, b), Memory: 2 << 30, Layout: L1, Direct: &Direct{}}
 	r := mustPredict(t, in).Registers[RTMR0]
 	if want := `Secure Boot variables: not given, and the firmware's image is not without variables: it has "XY"`; !strings.Contains(r.Missing, want) {
@@ -112,6 +107,21 @@ func TestVariableInFirmware(t *testing.T) {
 	if _, err := ReadVariables(in.Firmware); err == nil {
 		t.Error("damaged store: no error")
 	}
+}
+
+// addVariable puts a variable XY into the image's empty store.
+func addVariable(b []byte) {
+	// VARIABLE_STORE_HEADER ends at 0x64 (edk2, VariableFormat.h).
+	record := bytes.Join([][]byte{
+		{0xaa, 0x55, 0x3f, 0, 7, 0, 0, 0},
+		make([]byte, 8+16+4),
+		{6, 0, 0, 0, 1, 0, 0, 0},
+		make([]byte, 16),
+		{'X', 0, 'Y', 0, 0, 0},
+		{1},
+		{0xff},
+	}, nil)
+	copy(b[0x64:], record)
 }
 
 // TestVariableAxes compares with digests that real logs have: SecureBoot without

@@ -126,15 +126,58 @@ func (in *Input) check() error {
 	if err := in.checkTwice(); err != nil {
 		return err
 	}
-	for what, m := range in.Digests.named() {
-		if m != nil && m.Source != Given && m.Source != FromLog {
-			return fmt.Errorf("digest of %s: source: got %v, want %v or %v", what, m.Source, Given, FromLog)
-		}
+	if err := in.checkSources(); err != nil {
+		return err
+	}
+	if err := in.checkBytes(); err != nil {
+		return err
+	}
+	if in.BootEntries != nil && len(in.BootEntries) == 0 {
+		return errors.New("boot entries: got an empty list, want one or more: what a firmware without any measures was not seen")
 	}
 	if in.FWCfg != nil && in.Layout != L2 {
 		return fmt.Errorf("fw_cfg files: got some with layout %v, which does not measure them: want %v", in.Layout, L2)
 	}
 	return nil
+}
+
+// checkSources wants a source of every digest that is not computed here, or the
+// register would have a value with an event that nothing stands for.
+func (in *Input) checkSources() error {
+	digests := in.Digests.named()
+	if in.Disk != nil {
+		for i, im := range in.Disk.Images {
+			digests[fmt.Sprintf("image %d %q", i, im.Name)] = im.Digest
+		}
+	}
+	for what, m := range digests {
+		if m != nil && m.Source != Given && m.Source != FromLog {
+			return fmt.Errorf("digest of %s: source: got %v, want %v or %v", what, m.Source, Given, FromLog)
+		}
+	}
+	return nil
+}
+
+// checkBytes refuses bytes that are there and cannot be what was measured.
+func (in *Input) checkBytes() error {
+	acpi, disk := in.ACPI, in.Disk
+	if acpi == nil {
+		acpi = &ACPI{}
+	}
+	if disk == nil {
+		disk = &Disk{}
+	}
+	for what, b := range map[string][]byte{
+		"etc/table-loader": acpi.Loader, "etc/acpi/rsdp": acpi.RSDP, "etc/acpi/tables": acpi.Tables, "partition table": disk.GPT,
+	} {
+		if b != nil && len(b) == 0 {
+			return fmt.Errorf("%s: got an empty file, want its content or none", what)
+		}
+	}
+	if in.HOB == nil {
+		return nil
+	}
+	return checkHOB(in.HOB)
 }
 
 // checkTwice refuses digests beside the bytes they stand in for.

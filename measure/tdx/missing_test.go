@@ -51,6 +51,25 @@ func TestMissing(t *testing.T) {
 			RTMR1,
 			"needs the memory size",
 		},
+		{
+			"memory for an initrd given by its digest",
+			Input{Layout: L1, Direct: &Direct{Kernel: kernel, Patched: true}, Digests: Digests{Initrd: m}},
+			RTMR1,
+			"needs the memory size",
+		},
+		{
+			"size of the initrd",
+			Input{Layout: L1, Memory: 1 << 30, Direct: &Direct{Kernel: kernel, Patched: true}, Digests: Digests{Initrd: m}},
+			RTMR1,
+			"needs the size of the initrd",
+		},
+		{
+			"vga= in load options given by their digest",
+			Input{Layout: L1, Direct: &Direct{Kernel: kernel, Patched: true}, Digests: Digests{LoadOptions: m}},
+			RTMR1,
+			"needs the command line, in which vga= may stand",
+		},
+		{"a shim's authorities", Input{Layout: L1, BootEntries: []BootEntry{{}}, Disk: &Disk{}}, RTMR0, "authorities: a shim measures some"},
 		{"Intel", Input{Layout: Intel, Direct: &Direct{}}, RTMR1, "kernel file event"},
 		{"Intel", Input{Layout: Intel, Direct: &Direct{CommandLine: "x"}}, RTMR2, "their form depends on the layout"},
 	} {
@@ -91,6 +110,9 @@ func TestKernelVersion(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	empty := sha512.Sum384(nil)
 	m := &Measurement{Digest{1}, Given}
+	stub := vectortest.File(t, os.DirFS(".."), "pe/testdata/linuxx64.efi.stub")
+	// EFI_HOB_HANDOFF_INFO_TABLE (PI 1.8, Volume 3, 5.3): type 1, length 56, version 9
+	hob := append([]byte{1, 0, 56, 0, 0, 0, 0, 0, 9}, make([]byte, 47)...)
 	for _, tt := range []struct {
 		name string
 		in   Input
@@ -112,8 +134,23 @@ func TestRefuses(t *testing.T) {
 		{"control character", Input{Layout: L1, Direct: &Direct{CommandLine: "a\tb"}}, "command line: byte 1: got 0x09"},
 		{"form", Input{Layout: L1, Digests: Digests{Initrd: m}, Direct: &Direct{CommandLine: "x", OptionsForm: 9}}, "load options: got options form 9"},
 		{"empty initrd", Input{Layout: L1, Direct: &Direct{CommandLine: "x", InitrdSHA384: &empty}}, "predicting rtmr2: initrd: got an empty file"},
-		{"not a kernel", Input{Layout: L1, Direct: &Direct{Kernel: []byte("x")}}, "predicting rtmr1: kernel: parsing PE"},
+		{"not a kernel", Input{Layout: L1, Direct: &Direct{Kernel: []byte("x")}}, "predicting rtmr1: kernel: parsing kernel setup header: length: got 1"},
 		{"not a kernel to patch", Input{Layout: L1, Direct: &Direct{Kernel: []byte("x"), Patched: true}}, "parsing kernel setup header"},
+		{"UKI as a kernel", Input{Layout: L1, Direct: &Direct{Kernel: stub, Silent: true}}, "predicting rtmr1: kernel: parsing kernel setup header at 0x1fe"},
+		{"no boot entries", Input{BootEntries: []BootEntry{}}, "boot entries: got an empty list"},
+		{"empty table loader", Input{ACPI: &ACPI{Loader: []byte{}}}, "etc/table-loader: got an empty file"},
+		{"empty RSDP", Input{ACPI: &ACPI{RSDP: []byte{}}}, "etc/acpi/rsdp: got an empty file"},
+		{"empty tables", Input{ACPI: &ACPI{Tables: []byte{}}}, "etc/acpi/tables: got an empty file"},
+		{"empty partition table", Input{Disk: &Disk{GPT: []byte{}}}, "partition table: got an empty file"},
+		{"image's digest without a source", Input{Disk: &Disk{Images: []Image{{Name: "a", Digest: &Measurement{}}}}}, `digest of image 0 "a": source: got unknown`},
+		{"image's digest said to be computed", Input{Disk: &Disk{Images: []Image{{Digest: m}, {Digest: &Measurement{Source: Computed}}}}}, `digest of image 1 "": source: got computed`},
+		{"HOB cut", Input{HOB: hob[:55]}, "TD HOB at 0x0: length: got 56, want a multiple of 8 from 8 to 55"},
+		{"HOB cut in a header", Input{HOB: append(bytes.Clone(hob), 3, 0)}, "TD HOB at 0x38: got 2 bytes, want a header of 8"},
+		{"HOB with its end", Input{HOB: append(bytes.Clone(hob), 0xff, 0xff, 8, 0, 0, 0, 0, 0)}, "TD HOB at 0x38: got the end of the list"},
+		{"HOB of length 0", Input{HOB: append(bytes.Clone(hob), 3, 0, 0, 0, 0, 0, 0, 0)}, "TD HOB at 0x38: length: got 0"},
+		{"HOB of length 12", Input{HOB: append(bytes.Clone(hob), 3, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0)}, "TD HOB at 0x38: length: got 12"},
+		{"no HOB list", Input{HOB: hob[8:]}, "TD HOB at 0x0: type: got 9, want 1"},
+		{"empty HOB", Input{HOB: []byte{}}, "TD HOB at 0x0: got 0 bytes"},
 		{"no images", Input{Layout: L1, Disk: &Disk{}}, "disk: got no images"},
 		{"image twice", Input{Layout: L1, Disk: &Disk{Images: []Image{{Name: "a"}}}}, `image "a": want either`},
 		{"image", Input{Layout: L1, Disk: &Disk{Images: []Image{{Name: "a", File: []byte("x")}}}}, `image "a": parsing PE`},

@@ -5,7 +5,6 @@ import (
 
 	"safebox/measure/eventlog"
 	"safebox/measure/tdx/tdvf"
-	"safebox/measure/tpm/varstore"
 )
 
 // rtmr0 is the machine's configuration as the firmware was given it: what goes
@@ -68,19 +67,8 @@ func (s *sequence) handed(in *input) error {
 	}
 	s.either(eventlog.EFIPlatformFirmwareBlob2, "configuration volume", cfv, FromFile, in.Digests.CFV,
 		"configuration volume: no firmware given")
-	if in.Variables != nil || cfv == nil {
-		return nil
-	}
-	store, err := varstore.Decode(cfv)
-	if err != nil {
-		s.lack(fmt.Sprintf("Secure Boot variables: not given, and the firmware's own cannot be read: %v", err))
-		return nil
-	}
-	for _, v := range store.Variables {
-		if v.State == varstore.Added {
-			s.lack(fmt.Sprintf("Secure Boot variables: not given, and the firmware's image is not without variables: it has %q", v.Name))
-			break
-		}
+	if missing := in.variablesMissing(cfv); missing != "" {
+		s.lack(missing)
 	}
 	return nil
 }
@@ -129,7 +117,10 @@ func (s *sequence) authorities(in *input) {
 		s.add(FromFile, eventlog.EFIVariableAuthority, "authority", data)
 	}
 	switch {
-	case in.Authorities != nil || !in.Variables.on():
+	case in.Authorities != nil:
+	case in.Disk != nil:
+		s.lack("authorities: a shim measures some even with Secure Boot off: give them, or an empty list if there are none")
+	case !in.Variables.on():
 	case in.uki != nil && !in.direct():
 		s.events = append(s.events, in.uki.authorities()...)
 	default:

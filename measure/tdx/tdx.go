@@ -76,13 +76,16 @@ type Register struct {
 }
 
 // Source returns the weakest source of the register's events: a register of
-// FromLog repeats what the machine says of itself. MRTD and an RTMR that nothing
-// extends are Computed.
+// FromLog repeats what the machine says of itself. MRTD is FromFile, the
+// firmware's; an RTMR that nothing extends is Computed.
 func (r Register) Source() Source {
 	if r.Value == nil {
 		return Unknown
 	}
 	weakest := Computed
+	if r.Name == name(MRTD) {
+		weakest = FromFile
+	}
 	for _, e := range r.Events {
 		weakest = min(weakest, e.Source)
 	}
@@ -142,12 +145,9 @@ func mrtd(in *input) (Register, error) {
 	}
 	o := tdvf.Options{Order: in.Order}
 	if in.Order == tdvf.TDHOBBug {
-		var err error
-		if o.HOB, err = in.hob(); err != nil {
-			return Register{}, err
-		}
-		if o.HOB == nil {
-			return Register{Missing: "this order measures the TD HOB, and neither that nor a memory size is given"}, nil
+		// Not in.hob: a q35 machine has another HOB, and none has this order.
+		if o.HOB = in.HOB; o.HOB == nil {
+			return Register{Missing: "this order measures the TD HOB of a machine of Google Compute Engine: not given"}, nil
 		}
 	}
 	d, err := tdvf.MRTD(in.Firmware, o)
@@ -155,14 +155,6 @@ func mrtd(in *input) (Register, error) {
 		return Register{}, err
 	}
 	return Register{Value: &d}, nil
-}
-
-// hob returns the TD HOB, nil if it is not known.
-func (in *Input) hob() ([]byte, error) {
-	if in.HOB != nil || in.Firmware == nil || in.Memory == 0 {
-		return in.HOB, nil
-	}
-	return tdvf.TDHOB(in.Firmware, in.Memory)
 }
 
 // Extend is TDG.MR.RTMR.EXTEND (Intel TDX Module v1.5 ABI Specification 348551):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"safebox/measure/eventlog"
+	"safebox/measure/tdx/tdvf"
 	"safebox/measure/tpm"
 )
 
@@ -41,10 +42,25 @@ func (u *UKI) predict(v *Variables) (*ukiEvents, error) {
 	return e, nil
 }
 
+// ukiRTMR1 needs to know whether Secure Boot is on: systemd-stub has firmware
+// measure the inner kernel, or not, by that.
+func ukiRTMR1(in *input) (Register, error) {
+	s := &sequence{}
+	if in.Firmware != nil {
+		cfv, err := tdvf.CFV(in.Firmware)
+		if err != nil {
+			return Register{}, err
+		}
+		if missing := in.variablesMissing(cfv); missing != "" {
+			s.lack(missing)
+		}
+	}
+	return in.uki.rtmr1(s), nil
+}
+
 // rtmr1 takes PCR 2 to 6 with one separator. Where the partition table is not
 // known package tpm leaves all of PCR 5 out.
-func (e *ukiEvents) rtmr1() Register {
-	s := &sequence{}
+func (e *ukiEvents) rtmr1(s *sequence) Register {
 	separated := false
 	for _, pe := range e.sequence {
 		if pe.PCR < 2 || pe.PCR > 6 || pe.Type == eventlog.Separator && separated {

@@ -137,6 +137,26 @@ func TestUKIAlone(t *testing.T) {
 	}
 }
 
+// TestUKIWithUnknownSecureBoot: whether systemd-stub 257 has firmware measure
+// the inner kernel depends on Secure Boot: PCR 4 of the boot sb-kernel257 in
+// ../tpm/testdata/boots has no event for it.
+func TestUKIWithUnknownSecureBoot(t *testing.T) {
+	b := debianOVMF(t)
+	in := Input{Layout: L1, Firmware: open(t, b), UKI: &UKI{Boot: tpm.Kernel, Image: osrelUKI(t)}}
+	if r := mustPredict(t, in).Registers[RTMR1]; r.Value == nil {
+		t.Errorf("firmware without variables: missing %q", r.Missing)
+	}
+	addVariable(b)
+	in.Firmware = open(t, b)
+	if r := mustPredict(t, in).Registers[RTMR1]; r.Value != nil || !strings.Contains(r.Missing, "Secure Boot variables: not given") {
+		t.Errorf("firmware with variables: got %v, missing %q", r.Value, r.Missing)
+	}
+	in.Variables = &Variables{SecureBoot: []byte{0}}
+	if r := mustPredict(t, in).Registers[RTMR1]; r.Value == nil {
+		t.Errorf("variables given: missing %q", r.Missing)
+	}
+}
+
 // TestUKIByKernelOption has the same events in the order of a -kernel boot (the
 // log of boot kuki): the image first, no partition table, and the boot entries
 // of a direct boot.

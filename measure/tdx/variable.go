@@ -45,6 +45,25 @@ func (v *Variables) encode() []golden.Variable {
 // on reports whether Secure Boot is on.
 func (v *Variables) on() bool { return v != nil && len(v.SecureBoot) == 1 && v.SecureBoot[0] == 1 }
 
+// variablesMissing says why it is not known what Secure Boot variables there
+// are: none are given, and the firmware's own store, cfv, is not without any. Nil
+// for cfv stands for a firmware that is not at hand.
+func (in *Input) variablesMissing(cfv []byte) string {
+	if in.Variables != nil || cfv == nil {
+		return ""
+	}
+	store, err := varstore.Decode(cfv)
+	if err != nil {
+		return fmt.Sprintf("Secure Boot variables: not given, and the firmware's own cannot be read: %v", err)
+	}
+	for _, v := range store.Variables {
+		if v.State == varstore.Added {
+			return fmt.Sprintf("Secure Boot variables: not given, and the firmware's image is not without variables: it has %q", v.Name)
+		}
+	}
+	return ""
+}
+
 // ReadVariables takes the Secure Boot variables out of a firmware image that
 // comes with keys. Firmware with Secure Boot always has SecureBoot at one byte.
 // What such a firmware measures was seen in machines with a TPM, not in a TD.
