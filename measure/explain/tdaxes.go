@@ -81,9 +81,6 @@ func (l *tdLab) orderAxis() axis[tdState] {
 	for _, h := range l.gceHOBs() {
 		add(tdvf.TDHOBBug, "tdhob-bug of "+h.Name, note, h.Value)
 	}
-	if expected != tdvf.TDHOBBug && l.start.input.Memory != 0 {
-		add(tdvf.TDHOBBug, "tdhob-bug with QEMU's HOB", note, nil)
-	}
 	return a
 }
 
