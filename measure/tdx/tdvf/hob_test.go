@@ -77,12 +77,15 @@ func TestEncodeGCE(t *testing.T) {
 	high := func(attributes string) string {
 		return "0300300000000000" + zero + "07000000" + attributes + "0000000004000000" + "0000000004000000"
 	}
+	// "Ends at or below 4 GiB" (specs/measure.md 4.2).
+	const last = "0300300000000000" + zero + "07000000" + "07000010" + "000000ff00000000" + "0000000100000000"
 	for _, c := range []struct {
 		name          string
 		private, rest []Range
 		early         EarlyAccept
 		want          string
 	}{
+		{"up to 4 GiB", nil, []Range{{0xff000000, 0x1000000}}, EarlyAcceptLow, head + "7800000000000000" + last + end},
 		{"basic", nil, nil, EarlyAcceptLow, head + "4800000000000000" + end},
 		{"early accept", private, rest, EarlyAcceptAll, head + "d800000000000000" + added + low + high("07000010") + end},
 		{"no early accept", private, rest, EarlyAcceptLow, head + "d800000000000000" + added + low + high("07000000") + end},
@@ -90,6 +93,58 @@ func TestEncodeGCE(t *testing.T) {
 		got := hex.EncodeToString(appendEnd(encodeGCE(0x10, c.private, c.rest, c.early)))
 		if got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestBanks has the machines of specs/measure.md 4.2, which are those of
+// gce-tcb-verifier: RAM in GiB above 4 GiB, node by node, the 3 GiB below it
+// taken off the first.
+func TestBanks(t *testing.T) {
+	want := map[string][]uint64{
+		"c3-standard-4":   {13},
+		"c3-standard-8":   {29},
+		"c3-standard-22":  {85},
+		"c3-standard-44":  {173},
+		"c3-standard-88":  {173, 176},
+		"c3-standard-176": {173, 176, 176, 176},
+	}
+	for _, m := range GCEMachines() {
+		got, err := m.Banks()
+		if err != nil {
+			t.Fatal(err)
+		}
+		banks := []Range{{0, 0xc0000000}, {0xffe00000, 0x200000}}
+		start := uint64(0x100000000)
+		for _, size := range want[m.Name] {
+			banks = append(banks, Range{start, size << 30})
+			start += size << 30
+		}
+		if diff := cmp.Diff(banks, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", m.Name, diff)
+		}
+		delete(want, m.Name)
+	}
+	if len(want) != 0 {
+		t.Errorf("not listed: %v", want)
+	}
+}
+
+// TestGCERoom fills a TD_HOB section of one page, which has room for
+// (4096 - 56 - 8) / 48 = 84 descriptors. On this machine there are 6 without
+// temporary memory, 3 of sections and 3 of RAM, and 2 more for each section of
+// it: its own and that of the RAM above it.
+func TestGCERoom(t *testing.T) {
+	for count, fits := range map[int]bool{39: true, 40: false} {
+		memory := []ovmf.TDXSection{{MemSize: pageSize, Type: ovmf.TDHOB}}
+		for i := range count {
+			memory = append(memory, ovmf.TDXSection{GPA: 0x2000 + 0x2000*uint64(i), MemSize: pageSize, Type: ovmf.TempMem})
+		}
+		b, err := GCEHOB(image(t, 0x2000, 0x1000, memory), GCEMachines()[0], EarlyAcceptLow)
+		if size := 56 + 48*(6+2*count); fits && (err != nil || len(b) != size) {
+			t.Errorf("%d sections: got %d bytes, %v, want %d", count, len(b), err, size)
+		} else if !fits && (err == nil || !strings.Contains(err.Error(), "GCE HOB: got ")) {
+			t.Errorf("%d sections: got %d bytes, %v", count, len(b), err)
 		}
 	}
 }

@@ -160,6 +160,10 @@ func TestMRTDRefuses(t *testing.T) {
 		{"no code", []ovmf.TDXSection{hob}, Options{}, "BFV sections: got 0, want 1 or more"},
 		{"no HOB", []ovmf.TDXSection{code}, Options{}, "TD_HOB sections: got 0, want 1"},
 		{"two HOBs", and(changed(hob, func(s *ovmf.TDXSection) { s.GPA = 0x3000 })), Options{}, "TD_HOB sections: got 2, want 1"},
+		{"code elsewhere", []ovmf.TDXSection{
+			hob, changed(code, func(s *ovmf.TDXSection) { s.Offset, s.GPA = 0, s.GPA-0x1000 }),
+			{Offset: 0x1000, RawSize: 0x1000, GPA: 0xfffff000, MemSize: 0x1000, Type: ovmf.CFV},
+		}, Options{}, "BFV sections: got none that ends at 4 GiB, want one: a TD starts there"},
 		{"overlap", and(temp(0x3000, pageSize), temp(0x2000, 2*pageSize)), Options{}, "memory: got 0x2000 to 0x4000, want no overlap with section 2, 0x3000 to 0x4000"},
 		{"flash twice", and(code), Options{}, "want no overlap with section 0"},
 		{"too much", and(temp(0x100000, 128<<20)), Options{}, "TDX metadata: memory added at launch: got 0x8002000 bytes, want at most 0x8000000"},

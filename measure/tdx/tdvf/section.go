@@ -3,6 +3,7 @@ package tdvf
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"safebox/measure/ovmf"
 )
@@ -60,6 +61,11 @@ func readSections(im *ovmf.Image) ([]section, error) {
 	}
 	if memory > MaxMemory {
 		return nil, fmt.Errorf("TDX metadata: memory added at launch: got %#x bytes, want at most %#x", memory, MaxMemory)
+	}
+	// A TD starts 16 bytes below 4 GiB (344991, reset vector). Were another
+	// section there, MRTD would measure some code, but not what runs.
+	if !slices.ContainsFunc(list, func(s section) bool { return s.Type == ovmf.BFV && s.end() == addressEnd }) {
+		return nil, errors.New("TDX metadata: BFV sections: got none that ends at 4 GiB, want one: a TD starts there, and MRTD would not depend on its code")
 	}
 	return list, nil
 }
