@@ -22,8 +22,9 @@ func diffCommand() *cobra.Command {
 		Short: "Name the first difference between two releases, images or files",
 		Long: `Compares two release folders or two files and names what differs: the archive
 entry, PE section, partition table field or file, not just the byte. B is the
-reference: what is read in A comes first, what B has after "want". Of folders, each file that
-differs is named once, causes before consequences.
+reference: what is read in A comes first, what B has after "want". Of folders,
+each file that differs is named once, causes before consequences; of event logs,
+the first event that differs in each register.
 
 Exit code 0: equal; 1: different; 2: not readable.`,
 		Args: cli.ExactArgs(2),
@@ -82,14 +83,11 @@ func differences(a, b string) ([]compare.Difference, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := compare.Files(a, one, two)
+	list, err := compare.All(a, one, two)
 	if err != nil {
 		return nil, cli.Usage(err, "")
 	}
-	if d == nil {
-		return nil, nil
-	}
-	return []compare.Difference{*d}, nil
+	return list, nil
 }
 
 // jsonDifference is one element of `diff --json`.

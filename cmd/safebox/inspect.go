@@ -15,8 +15,9 @@ func inspectCommand() *cobra.Command {
 		Use:   "inspect FILE",
 		Short: "Say what is in a file",
 		Long: `Recognises a file by its content and prints what is in it: unified kernel
-images and other PE files, disks, initrds, TCG2 event logs (with the register
-values that they replay to), release.json.
+images and other PE files, disks, initrds, OVMF firmware, enclave images, event
+logs of TPMs and TDX guests (with the register values that they replay to),
+release.json.
 
 Every file is read strictly: an error means that it is damaged or that two
 readers could see different things in it.`,

@@ -59,7 +59,7 @@ beside it, as the builder did; exit code 1 if they differ.`,
 	c.Flags().StringSliceVar(&f.memory, "memory", []string{"1G", "2G", "4G", "8G", "16G"}, "TDX: memory sizes")
 	c.Flags().StringVar(&f.qemu, "qemu", "", "TDX: QEMU program (10 or newer, unmodified) to ask for the ACPI tables")
 	c.Flags().StringArrayVar(&f.qemuArgs, "qemu-arg", nil, "with --qemu: one more argument of the machine, such as a device; may be given several times")
-	c.Flags().IntVar(&f.physBits, "phys-bits", 0, "with --qemu: physical address bits of the guest's CPU, where a device has a 64-bit BAR")
+	c.Flags().IntVar(&f.physBits, "phys-bits", 0, "with --qemu: physical address bits that the firmware uses, where a device has a 64-bit BAR")
 	c.Flags().BoolVar(&f.check, "check", false, "compute the launches again from the artifacts and compare")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return c
@@ -250,7 +250,7 @@ func (f *allFlags) tdxShape(ctx context.Context, l release.Launch, memory uint64
 	if err != nil {
 		return nil, cli.Usage(err, "")
 	}
-	answer, err := acpi.Read(ctx, f.qemu, args, acpi.Options{PhysBits: f.physBits})
+	answer, err := askQEMU(ctx, f.qemu, args, f.physBits)
 	if err != nil {
 		return nil, err
 	}

@@ -182,6 +182,13 @@ func (f *tdxFlags) explainRegisters(stdout io.Writer, in tdx.Input, log *eventlo
 		}
 		question.ACPI = append(question.ACPI, explain.Named[*tdx.ACPI]{Name: dir, Value: files})
 	}
+	for _, path := range f.otherVars {
+		b, err := cli.ReadInput(path, ovmf.MaxSize)
+		if err != nil {
+			return err
+		}
+		question.Vars = append(question.Vars, explain.Named[[]byte]{Name: filepath.Base(path), Value: b})
+	}
 	results, err := question.Explain(values)
 	return answer(stdout, results, err, order, f.json)
 }

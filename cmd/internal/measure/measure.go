@@ -24,7 +24,7 @@ ones that give a value that a machine reported. That names the difference; it
 never makes the value right: exit code 1.`,
 		RunE: cli.Group,
 	}
-	for _, platform := range []*cobra.Command{snpCommand(), sevCommand(), sevesCommand(), tdxCommand(), nitroCommand(), tpmCommand(), allCommand()} {
+	for _, platform := range []*cobra.Command{snpCommand(), sevCommand(), sevesCommand(), tdxCommand(), nitroCommand(), nitroTPMCommand(), tpmCommand(), allCommand()} {
 		platform.PreRunE = checkFlags
 		c.AddCommand(platform)
 	}

@@ -35,7 +35,7 @@ func nitroCommand() *cobra.Command {
 is made of. PCR3 needs --role-arn or --no-role, PCR4 --instance-id. A signed
 image is verified; for an unsigned one --signing-cert gives PCR8.
 
-Registers of a NitroTPM: safebox measure tpm --disk FILE --bank sha384.`,
+Registers of a NitroTPM: safebox measure nitrotpm.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			f.cmdline.given = c.Flags().Changed("cmdline")

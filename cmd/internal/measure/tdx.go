@@ -102,7 +102,7 @@ func (f *tdxFlags) addMachine(c *cobra.Command) {
 	c.Flags().StringVar(&f.acpiTables, "acpi-tables", "", "folder with etc_table-loader.bin, etc_acpi_rsdp.bin and etc_acpi_tables.bin")
 	c.Flags().StringVar(&f.qemu, "qemu", "", "QEMU program (10 or newer, unmodified) to ask for the ACPI tables")
 	c.Flags().StringArrayVar(&f.qemuArgs, "qemu-arg", nil, "with --qemu: one more argument of the machine, such as a device; may be given several times")
-	c.Flags().IntVar(&f.physBits, "phys-bits", 0, "with --qemu: physical address bits of the guest's CPU, where a device has a 64-bit BAR")
+	c.Flags().IntVar(&f.physBits, "phys-bits", 0, "with --qemu: physical address bits that the firmware uses (46 with four-level page tables), where a device has a 64-bit BAR")
 }
 
 func (f *tdxFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
@@ -324,12 +324,26 @@ func (f *tdxFlags) readACPI(ctx context.Context, memory uint64, stderr io.Writer
 		return nil, cli.Usage(err, "--qemu wants --vcpus and --memory")
 	}
 	cli.Say(stderr, "asking %s for the ACPI tables", f.qemu)
-	answer, err := acpi.Read(ctx, f.qemu, args, acpi.Options{PhysBits: f.physBits})
+	answer, err := askQEMU(ctx, f.qemu, args, f.physBits)
 	if err != nil {
 		return nil, err
 	}
 	cli.Say(stderr, "%s", answer.QEMU.Text)
 	return (*tdx.ACPI)(&answer.ACPI), nil
+}
+
+// askQEMU asks a QEMU for the tables of a machine, whose 64-bit BARs lie where
+// OVMF puts them on a CPU with so many physical address bits; 0: it has none.
+func askQEMU(ctx context.Context, qemu string, args []string, physBits int) (*acpi.Answer, error) {
+	var o acpi.Options
+	if physBits != 0 {
+		aperture, err := acpi.Aperture(physBits)
+		if err != nil {
+			return nil, cli.Usage(fmt.Errorf("--phys-bits: %w", err), "")
+		}
+		o.Aperture = aperture
+	}
+	return acpi.Read(ctx, qemu, args, o)
 }
 
 func readACPIFolder(dir string) (*tdx.ACPI, error) {
