@@ -182,6 +182,28 @@ func TestMRTDRefuses(t *testing.T) {
 	}
 }
 
+// TestCheckSection: what package ovmf refuses too.
+func TestCheckSection(t *testing.T) {
+	for want, s := range map[string]ovmf.TDXSection{
+		"raw data size: got 0x1001, want at most the memory size 0x1000": {RawSize: pageSize + 1, MemSize: pageSize, Type: ovmf.Payload},
+		"memory size: got 0x1000, want 0: the section is for tools":      {MemSize: pageSize, Type: ovmf.TDInfo},
+		"raw data size: got 0x1, want 0: the monitor fills this memory":  {RawSize: 1, MemSize: pageSize, Type: ovmf.TempMem},
+		"type: got 8, want 0 to 7":                                       {MemSize: pageSize, Type: ovmf.TDInfo + 1},
+	} {
+		if err := checkSection(s); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// TestHOBFits: a HOB that with its end fills its section.
+func TestHOBFits(t *testing.T) {
+	im := open(t, build(make([]byte, 0x2000), append(volumes(0x2000, 0x1000), ovmf.TDXSection{GPA: 0x1000, MemSize: pageSize, Type: ovmf.TDHOB})))
+	if _, err := MRTD(im, Options{Order: TDHOBBug, HOB: make([]byte, 4088)}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestParts refuses what is no whole firmware with TDX.
 func TestParts(t *testing.T) {
 	im := realFirmware(t)

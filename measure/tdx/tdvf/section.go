@@ -50,10 +50,7 @@ func readSections(im *ovmf.Image) ([]section, error) {
 		if err := checkSection(t); err != nil {
 			return nil, fmt.Errorf("TDX metadata: section %d (%v): %w", i, t.Type, err)
 		}
-		s := section{TDXSection: t, index: i}
-		if t.RawSize != 0 {
-			s.data = im.Bytes[t.Offset:][:t.RawSize]
-		}
+		s := section{TDXSection: t, index: i, data: im.Bytes[t.Offset:][:t.RawSize]}
 		if s.added() {
 			memory += s.MemSize
 		}
