@@ -50,7 +50,12 @@ func (o *octets) UnmarshalCBOR(b []byte) error {
 
 // strict is a decoder for which there is one way to read its input.
 func strict() (cbor.DecMode, error) {
+	simple, err := noSimpleValues()
+	if err != nil {
+		return nil, err
+	}
 	return cbor.DecOptions{
+		SimpleValues:      simple,
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		IndefLength:       cbor.IndefLengthForbidden,
 		TagsMd:            cbor.TagsForbidden,
@@ -60,6 +65,19 @@ func strict() (cbor.DecMode, error) {
 		MaxArrayElements:  maxSignature,
 		MaxMapPairs:       16, // two are used: the library's least is 16
 	}.DecMode()
+}
+
+// noSimpleValues refuses null, undefined and all others of major type 7 (RFC
+// 8949, section 3.3): the library would take each for a number, where serde
+// sees an error.
+func noSimpleValues() (*cbor.SimpleValueRegistry, error) {
+	var list []func(*cbor.SimpleValueRegistry) error
+	for v := range 256 {
+		if v < 24 || v >= 32 { // the others are not simple values
+			list = append(list, cbor.WithRejectedSimpleValue(cbor.SimpleValue(v)))
+		}
+	}
+	return cbor.NewSimpleValueRegistryFromDefaults(list...)
 }
 
 // decodeSignature takes apart the section: an array with one map (EIF

@@ -155,6 +155,10 @@ func TestRefuseSignature(t *testing.T) {
 	signed := func(b []byte) []byte { return message(protected, map[int]int{}, b, signature) }
 	element := func(m any) []byte { return encode(t, []any{m}) }
 	good := map[string]any{"signing_certificate": numbers(pemText), "signature": numbers(cose)}
+	value := func(first ...byte) []byte { // a register's, whose first number is written so
+		zeros := encodePayload(t, 0, make([]byte, 48))
+		return bytes.Replace(zeros, []byte{0x98, 48, 0}, append([]byte{0x98, 48}, first...), 1)
+	}
 	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -168,9 +172,10 @@ func TestRefuseSignature(t *testing.T) {
 	}{
 		"empty":              {nil, "EOF"},
 		"trailing byte":      {append(element(good), 0), "1 bytes of extraneous data starting at index"},
-		"null":               {[]byte{0xf6}, "number of signatures: got 0, want 1, that of PCR0"},
+		"null":               {[]byte{0xf6}, "simple value 22 is not recognized"},
+		"no element":         {[]byte{0x80}, "number of signatures: got 0, want 1, that of PCR0"},
 		"two":                {encode(t, []any{good, good}), "number of signatures: got 2, want 1, that of PCR0"},
-		"null element":       {[]byte{0x81, 0xf6}, "want PEM of type CERTIFICATE"},
+		"null element":       {[]byte{0x81, 0xf6}, "simple value 22 is not recognized"},
 		"indefinite length":  {append(append([]byte{0x9f}, encode(t, good)...), 0xff), "indefinite-length array isn't allowed"},
 		"tag":                {append([]byte{0xd2}, element(good)...), "CBOR tag isn't allowed"},
 		"nested":             {bytes.Repeat([]byte{0x81}, 30000), "exceeded max nested level 4"},
@@ -181,6 +186,13 @@ func TestRefuseSignature(t *testing.T) {
 		"byte string":        {element(map[string]any{"signing_certificate": pemText, "signature": numbers(cose)}), "want an array of integers"},
 		"number too large":   {element(map[string]any{"signing_certificate": []int{256}, "signature": numbers(cose)}), "cannot unmarshal positive integer"},
 		"negative number":    {element(map[string]any{"signing_certificate": []int{-1}, "signature": numbers(cose)}), "cannot unmarshal negative integer"},
+		"null for 0":         {signed(value(0xf6)), "simple value 22 is not recognized"},
+		"undefined for 0":    {signed(value(0xf7)), "simple value 23 is not recognized"},
+		"simple value for 0": {signed(value(0xe0)), "simple value 0 is not recognized"},
+		"simple value of 32": {signed(value(0xf8, 0x20)), "simple value 32 is not recognized"},
+		"false for 0":        {signed(value(0xf4)), "simple value 20 is not recognized"},
+		"float for 0":        {signed(value(0xf9, 0, 0)), "cannot unmarshal primitives"},
+		"index simple value": {signed(bytes.Replace(encodePayload(t, 0, make([]byte, 48)), []byte("register_index\x00"), []byte("register_index\xe0"), 1)), "simple value 0 is not recognized"},
 		"no PEM":             {encodeSection(t, []byte("x"), cose), `parsing certificate: got "x", want PEM of type CERTIFICATE`},
 		"key for a cert":     {encodeSection(t, readFile(t, "signer_key_TEST_ONLY.pem"), cose), "want PEM of type CERTIFICATE"},
 		"two certificates":   {encodeSection(t, append(pemText[:len(pemText):len(pemText)], pemText...), cose), "parsing certificate: got 2 PEM blocks, want one: PCR8 holds the first only"},
@@ -191,12 +203,12 @@ func TestRefuseSignature(t *testing.T) {
 		"no certificate":     {encodeSection(t, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{0x30, 0}}), cose), "parsing certificate: x509: malformed"},
 		"three parts":        {message(protected, map[int]int{}, payload), "signature: cbor: cannot unmarshal array into Go value of type struct"},
 		"unprotected":        {message(protected, map[int]int{1: -35}, payload, signature), "unprotected headers: got 0xa1013822, want an empty map"},
-		"unprotected null":   {message(protected, nil, payload, signature), "unprotected headers: got 0xf6, want an empty map"},
-		"protected null":     {message(nil, map[int]int{}, payload, signature), "protected headers: EOF"},
+		"unprotected null":   {message(protected, nil, payload, signature), "simple value 22 is not recognized"},
+		"protected null":     {message(nil, map[int]int{}, payload, signature), "simple value 22 is not recognized"},
 		"protected map":      {message(map[int]int{1: -35}, map[int]int{}, payload, signature), "cannot unmarshal map"},
 		"payload array":      {message(protected, map[int]int{}, numbers(cose), signature), "cannot unmarshal array"},
 		"no alg":             {headers([]byte{0xa0}), "protected headers: alg: missing"},
-		"alg null":           {headers([]byte{0xa1, 0x01, 0xf6}), "protected headers: alg: missing"},
+		"alg null":           {headers([]byte{0xa1, 0x01, 0xf6}), "simple value 22 is not recognized"},
 		"alg EdDSA":          {headers(encode(t, map[int]int{1: -8})), "protected headers: algorithm: got -8, want -7, -35 or -36"},
 		"alg as text":        {headers(encode(t, map[int]string{1: "ES384"})), "cannot unmarshal UTF-8 text string"},
 		"two headers":        {headers(encode(t, map[int]int{1: -35, 4: 0})), "unknown field"},
