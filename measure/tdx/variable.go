@@ -1,6 +1,7 @@
 package tdx
 
 import (
+	"errors"
 	"fmt"
 
 	"safebox/measure/ovmf"
@@ -79,6 +80,9 @@ func ReadVariables(im *ovmf.Image) (*Variables, error) {
 	sb, err := tpm.NewSecureBoot(store)
 	if err != nil {
 		return nil, fmt.Errorf("reading Secure Boot variables: %w", err)
+	}
+	if sb.PK == nil {
+		return nil, errors.New("reading Secure Boot variables: got no keys: whether this firmware has SecureBoot at one byte or not at all depends on its build")
 	}
 	v := &Variables{SecureBoot: []byte{0}, PK: sb.PK, KEK: sb.KEK, DB: sb.DB, DBX: sb.DBX}
 	if sb.Enabled {
