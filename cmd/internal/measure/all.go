@@ -254,7 +254,7 @@ func (f *allFlags) tdxShape(ctx context.Context, l release.Launch, memory uint64
 	if err != nil {
 		return nil, err
 	}
-	p, err := accept.TDX(l, accept.TDXMachine{Memory: memory, ACPI: (*tdx.ACPI)(&answer.ACPI)})
+	p, err := accept.TDX(l, accept.TDXMachine{Memory: memory, ACPI: &answer.ACPI})
 	if err != nil {
 		return nil, cli.Usage(err, "")
 	}

@@ -48,7 +48,7 @@ func asked(values []string, size int) (map[string][]byte, []string, error) {
 	for _, v := range values {
 		name, text, ok := strings.Cut(v, "=")
 		if !ok {
-			return nil, nil, cli.Usage(fmt.Errorf("--explain: got %.120q, want NAME=HEX such as rtmr1=0a..", v), "")
+			return nil, nil, cli.Usage(fmt.Errorf("--explain: got %.120q, want NAME=HEX", v), "")
 		}
 		b, err := parseHex("--explain "+name, text, size)
 		if err != nil {

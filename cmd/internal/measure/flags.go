@@ -51,7 +51,7 @@ func isEmpty(v pflag.Value) bool {
 // refused where they are read are not here.
 func companion(flag string) string {
 	switch flag {
-	case "other-firmware", "other-acpi-tables", "other-release":
+	case "other-firmware", "other-acpi-tables", "other-release", "other-vars":
 		return "explain"
 	case "qemu-arg", "phys-bits":
 		return "qemu"

@@ -329,7 +329,7 @@ func (f *tdxFlags) readACPI(ctx context.Context, memory uint64, stderr io.Writer
 		return nil, err
 	}
 	cli.Say(stderr, "%s", answer.QEMU.Text)
-	return (*tdx.ACPI)(&answer.ACPI), nil
+	return &answer.ACPI, nil
 }
 
 // askQEMU asks a QEMU for the tables of a machine, whose 64-bit BARs lie where
@@ -351,5 +351,5 @@ func readACPIFolder(dir string) (*tdx.ACPI, error) {
 	if err != nil {
 		return nil, cli.Usage(err, "the files are those that QEMU hands to the firmware, not those that a kernel shows")
 	}
-	return (*tdx.ACPI)(files), nil
+	return files, nil
 }
