@@ -94,6 +94,7 @@ func measureFiles(t testing.TB) map[string][]byte {
 		"svsm_ovmf.fd":                     "sev-snp-measure/svsm_ovmf.fd",
 		"ccel.bin":                         "dstack/ccel.bin",
 		"cos-113-intel-tdx.bin":            "go-eventlog/cos-113-intel-tdx.bin",
+		"event_log.bin":                    "go-eventlog/event_log.bin",
 		"q35-2g-4cpu/etc_acpi_rsdp.bin":    "qemu-acpi/q35-2g-4cpu/etc_acpi_rsdp.bin",
 		"q35-2g-4cpu/etc_acpi_tables.bin":  "qemu-acpi/q35-2g-4cpu/etc_acpi_tables.bin",
 		"q35-2g-4cpu/etc_table-loader.bin": "qemu-acpi/q35-2g-4cpu/etc_table-loader.bin",

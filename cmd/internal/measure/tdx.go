@@ -66,7 +66,7 @@ it proves nothing about that machine.`,
 	f.addBoot(c)
 	f.addMachine(c)
 	c.Flags().StringVar(&f.log, "log", "", "event log of a TD (CCEL): say where its events differ, exit code 1 if they do")
-	c.Flags().BoolVar(&f.acpiFromLog, "acpi-from-log", false, "take the digests of the ACPI tables from --log")
+	c.Flags().BoolVar(&f.acpiFromLog, "acpi-from-log", false, "take the digests of the ACPI tables from --log, with the layout intel also those of two files of which it is not known what is measured")
 	c.Flags().BoolVar(&f.trace, "trace", false, "print every event that goes into a register")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	c.Flags().StringArrayVar(&f.explain, "explain", nil, "rtmr1=HEX that a TD reported: search for what explains it; may be given several times")
@@ -191,7 +191,11 @@ func (f *tdxFlags) input(ctx context.Context, stderr io.Writer) (in tdx.Input, l
 		if log == nil || in.ACPI != nil {
 			return in, nil, cli.Usage(errors.New("--acpi-from-log wants --log, and neither --acpi-tables nor --qemu"), "")
 		}
-		if err := in.Digests.ACPIFromLog(log); err != nil {
+		take := in.Digests.ACPIFromLog
+		if in.Layout == tdx.Intel {
+			take = in.Digests.IntelFromLog
+		}
+		if err := take(log); err != nil {
 			return in, nil, cli.Usage(fmt.Errorf("%s: %w", f.log, err), "")
 		}
 	}
@@ -201,6 +205,8 @@ func (f *tdxFlags) input(ctx context.Context, stderr io.Writer) (in tdx.Input, l
 // readMemory reads how much memory the machine has, and where.
 func (f *tdxFlags) readMemory(in *tdx.Input) (err error) {
 	switch {
+	case in.Order == tdvf.TDHOBBug && f.gceMachine == "":
+		return cli.Usage(fmt.Errorf("--mrtd-order %v wants --gce-machine: no other machine has this order", in.Order), "")
 	case f.memory != "" && f.gceMachine != "":
 		return cli.Usage(errors.New("want one of --memory and --gce-machine"), "")
 	case f.memory != "":
@@ -254,6 +260,8 @@ func (f *tdxFlags) readBoot(in *tdx.Input, stderr io.Writer) error {
 	switch {
 	case given > 1:
 		return cli.Usage(errors.New("want one of --kernel, --disk and --uki"), "")
+	case f.gceMachine != "" && (f.kernel != "" || f.boot == tpm.Kernel.String()):
+		return cli.Usage(errors.New("--gce-machine with a kernel from outside: Google Compute Engine boots from disks only"), "")
 	case f.boot != "" && f.uki == "":
 		return cli.Usage(errors.New("--boot without --uki: a disk is booted by its ESP"), "")
 	case f.kernel == "" && (f.initrd != "" || f.cmdline.isGiven()):
@@ -312,6 +320,8 @@ func (f *tdxFlags) readDirect(in *tdx.Input, stderr io.Writer) error {
 // readACPI gives the tables of a folder or of QEMU, nil if neither is named.
 func (f *tdxFlags) readACPI(ctx context.Context, memory uint64, stderr io.Writer) (*tdx.ACPI, error) {
 	switch {
+	case f.vcpus != 0 && f.qemu == "":
+		return nil, cli.Usage(errors.New("--vcpus does nothing without --qemu"), "")
 	case f.acpiTables != "" && f.qemu != "":
 		return nil, cli.Usage(errors.New("want one of --acpi-tables and --qemu"), "")
 	case f.acpiTables != "":
