@@ -222,4 +222,5 @@ def main():
     print(json.dumps({"launch_measure": measure, "cases": list(cases())}, indent=1))
 
 
-main()
+if __name__ == "__main__":
+    main()
