@@ -2,6 +2,7 @@ package eif
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,6 +55,7 @@ func TestRefuse(t *testing.T) {
 		"empty kernel":     {g.with(0, section{KernelSection, "", 0}), "section 0 at 0x224: kernel: size: got 0, want content"},
 		"empty ramdisk":    {g.with(4, section{RamdiskSection, "", 0}), "section 4 at 0x309: ramdisk: size: got 0, want content"},
 		"NUL":              {g.with(1, section{CommandLineSection, "panic=1\x00", 0}), "section 1 at 0x236: cmdline: byte 7: got NUL, want text: the kernel stops reading there"},
+		"NUL first":        {g.with(1, section{CommandLineSection, "\x00panic=1", 0}), "section 1 at 0x236: cmdline: byte 0: got NUL"},
 		"long cmdline":     {g.with(1, section{CommandLineSection, strings.Repeat("a", 64<<10+1), 0}), "section 1 at 0x236: cmdline: size: got 65537, want at most 65536"},
 		"long metadata":    {g.with(2, section{MetadataSection, strings.Repeat(" ", 1<<20+1), 0}), "section 2 at 0x249: metadata: size: got 1048577, want at most 1048576"},
 		"long signature":   {g.with(4, section{SignatureSection, strings.Repeat("a", 32769), 0}), "section 4 at 0x309: signature: size: got 32769, want at most 32768"},
@@ -65,6 +67,26 @@ func TestRefuse(t *testing.T) {
 				t.Errorf("got  %v\nwant parsing EIF: %s", err, c.want)
 			}
 		})
+	}
+}
+
+// TestPass: what is just within the bounds.
+func TestPass(t *testing.T) {
+	g := good()
+	metadata := g.sections[2].data
+	for name, im := range map[string]image{
+		"no command line":   g.with(1, section{CommandLineSection, "", 0}),
+		"long command line": g.with(1, section{CommandLineSection, strings.Repeat("a", 64<<10), 0}),
+		"long metadata":     g.with(2, section{MetadataSection, metadata + strings.Repeat(" ", 1<<20-len(metadata)), 0}),
+		"32 sections":       {version: 4, sections: append(g.sections[:5:5], slices.Repeat(g.sections[3:4], 27)...)},
+	} {
+		if _, err := openBytes(im.encode()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	text := append(readFile(t, "signer_cert.pem"), "\n \n"...)
+	if _, err := ParseCertificate(append([]byte("\n"), text...)); err != nil {
+		t.Errorf("certificate with space around: %v", err)
 	}
 }
 

@@ -261,6 +261,22 @@ func TestParent(t *testing.T) {
 	}
 }
 
+// TestNames: what is printed of rules, and of a register that is not yet right.
+func TestNames(t *testing.T) {
+	for rule, want := range map[Rule]string{Exact: "exact", Zero: "zero", Missing: "missing", 0: "rule 0"} {
+		if got := rule.String(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	p, err := Predict(Input{Parts: parts(t, 1), Certificate: certificate(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := p.PCRs[8].Note, "once the image is signed with this certificate's key"; got != want {
+		t.Errorf("PCR8: got %q, want %q", got, want)
+	}
+}
+
 // TestDebug: the four registers of the image read as zero.
 func TestDebug(t *testing.T) {
 	in := Input{Image: open(t, "signed_p384.eif"), InstanceID: "i-0a22e5c5f24d22174", NoRole: true}

@@ -40,6 +40,7 @@ func TestRefuse(t *testing.T) {
 		"no ramdisk":           {Input{Parts: &Parts{Kernel: strings.NewReader("k"), Ramdisks: []io.Reader{nil}}}, "predicting PCRs: ramdisk 0: missing"},
 		"empty ramdisk":        {Input{Parts: &Parts{Kernel: strings.NewReader("k"), Ramdisks: []io.Reader{strings.NewReader("")}}}, "predicting PCR0: reading ramdisk 0: got no bytes, want content"},
 		"NUL":                  {Input{Parts: &Parts{Kernel: strings.NewReader("k"), CommandLine: []byte("a\x00")}}, "predicting PCRs: cmdline: byte 1: got NUL, want text"},
+		"NUL first":            {Input{Parts: &Parts{Kernel: strings.NewReader("k"), CommandLine: []byte("\x00a")}}, "predicting PCRs: cmdline: byte 0: got NUL, want text"},
 		"unreadable":           {Input{Parts: &Parts{Kernel: iotest.ErrReader(broken)}}, "predicting PCR0: reading kernel: bad sector"},
 		"role and none":        {Input{Parts: parts(t, 1), RoleARN: "arn:aws:iam::123456789012:role/a", NoRole: true}, `predicting PCR3: got role "arn:aws:iam::123456789012:role/a" and no role, want one of them`},
 		"role":                 {Input{Parts: parts(t, 1), RoleARN: "Webserver"}, `predicting PCR3: role ARN: got "Webserver", want the form arn:aws:iam::123456789012:role/name`},

@@ -53,6 +53,7 @@ func TestSignature(t *testing.T) {
 	}{
 		{15, 107, 1, 0x00060fb1}, // AMD 24594: family 0Fh, with an extended model
 		{6, 143, 8, 0x000806f8},  // Sapphire Rapids
+		{16, 4, 3, 0x00100f43},   // AMD 41322, revision guide for family 10h: RB-C3
 		{26, 2, 1, 0x00b00f21},   // Turin B1
 	} {
 		if got := Signature(c.family, c.model, c.stepping); got != c.want {

@@ -128,5 +128,6 @@ func (l *Launch) profile() (Profile, error) {
 
 // PhysBitsVMSAGPA is the address of save areas as Google's gce-tcb-verifier has
 // it: the last page below the machine's physical address width, 48 bits on
-// Milan, 52 on Genoa. With 48 bits it is that of KVM.
+// Milan, 52 on Genoa. With 48 bits it is that of KVM. Widths of 13 to 52 bits
+// have one.
 func PhysBitsVMSAGPA(bits uint8) uint64 { return (1<<bits - 1) &^ (pageSize - 1) }

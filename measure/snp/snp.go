@@ -32,6 +32,10 @@ const MaxMeasured = 128 << 20
 // every virtual processor: the last page that 48 address bits reach.
 const VMSAGPA = 0xffff_ffff_f000
 
+// addressEnd is behind the addresses that page tables can hold (AMD 24593,
+// section 5.1: 52 bits).
+const addressEnd = 1 << 52
+
 // Digest is a launch digest, or a link of the chain that leads to it.
 type Digest [48]byte
 
@@ -133,8 +137,8 @@ func (l *Launch) check(p Profile, vcpus int) error {
 	if l.Features&SNPActive == 0 {
 		return fmt.Errorf("guest features: got %#x, want bit 0 (SNPActive) set", l.Features)
 	}
-	if l.VMSAGPA%pageSize != 0 {
-		return fmt.Errorf("VMSA address: got %#x, want a multiple of %d", l.VMSAGPA, pageSize)
+	if l.VMSAGPA%pageSize != 0 || l.VMSAGPA >= addressEnd {
+		return fmt.Errorf("VMSA address: got %#x, want a multiple of %d below %#x", l.VMSAGPA, pageSize, uint64(addressEnd))
 	}
 	return l.checkVCPUs(p, vcpus)
 }
