@@ -219,32 +219,3 @@ func TestNames(t *testing.T) {
 		t.Errorf("got names %v", seen)
 	}
 }
-
-// TestCompare expects every bit of every register to count, and a register
-// without a prediction to be a difference.
-func TestCompare(t *testing.T) {
-	d := Digest{1}
-	p := &Prediction{}
-	var values [eventlog.MRs]Digest
-	for i := range p.Registers {
-		p.Registers[i] = Register{Name: name(i), Value: &d}
-		values[i] = d
-	}
-	if list := p.Compare(values); list != nil {
-		t.Errorf("equal: got %v", list)
-	}
-	for i := range values {
-		for _, bit := range []int{0, 8*len(d) - 1} {
-			values[i][bit/8] ^= 1 << (bit % 8)
-			if list := p.Compare(values); len(list) != 1 || list[0].Index != i || list[0].Name != name(i) {
-				t.Errorf("%s, bit %d: got %v", name(i), bit, list)
-			}
-			values[i][bit/8] ^= 1 << (bit % 8)
-		}
-		p.Registers[i].Value = nil
-		if list := p.Compare(values); len(list) != 1 || list[0].Missing != "the register was not predicted at all" {
-			t.Errorf("%s, not predicted: got %v", name(i), list)
-		}
-		p.Registers[i].Value = &d
-	}
-}
