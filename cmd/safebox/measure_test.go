@@ -55,15 +55,17 @@ func TestMeasureScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails":  fails,
-			"isjson": isJSON,
-			"code":   exitCode,
-			"vector": setVector,
-			"poke":   poke,
-			"patch":  patch,
-			"table":  hashTable,
-			"chain":  chain,
-			"folds":  folds384,
+			"fails":    fails,
+			"isjson":   isJSON,
+			"code":     exitCode,
+			"vector":   setVector,
+			"value":    setValue,
+			"poke":     poke,
+			"patch":    patch,
+			"table":    hashTable,
+			"chain":    chain,
+			"folds":    folds384,
+			"assemble": assemble,
 		},
 	})
 }
@@ -137,6 +139,21 @@ func setVector(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s: %q: got %v, want a string", args[1], args[2:], v)
 	}
 	ts.Setenv(args[0], text)
+}
+
+// setValue NAME REGISTER sets the environment variable NAME to the value that was
+// printed for a register.
+func setValue(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: value NAME REGISTER")
+	}
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == args[1] {
+			ts.Setenv(args[0], fields[1])
+			return
+		}
+	}
+	ts.Fatalf("no value of %s was printed", args[1])
 }
 
 // member finds a value in an object by its name, in a list by its place, its id

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"safebox/measure/eventlog"
 	"safebox/measure/ovmf"
@@ -126,6 +127,9 @@ func (l *tdLab) explain(index int, expected tdx.Register, reported []byte) (*Res
 		r.note("the expected firmware can't be launched as it is: %v", l.unusable)
 	} else if want == nil {
 		r.note("nothing was predicted: %s", expected.Missing)
+	}
+	if slices.ContainsFunc(expected.Events, func(e tdx.Event) bool { return e.Source == tdx.FromLog }) {
+		r.note("digests of the machine's own log stand in for unknown ones: nothing here speaks for what they hash")
 	}
 	if bytes.Count(reported, []byte{0}) == len(reported) {
 		r.note("the reported register is zero: nothing was extended into it")

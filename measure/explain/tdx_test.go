@@ -207,6 +207,11 @@ func TestLogOfTD(t *testing.T) {
 		`the log first differs at event 0 of RTMR 0: got EV_EFI_HANDOFF_TABLES2 "TdxTable" 93bb96af-b9f2-4eb8-9462-e0ba74564236 at 0x809000 with digest `+
 			"2b630fa1d8fa9b6e8c6507d2256803ed227888f7d1f62ca5cfbddfe495338b1c6a0fc339ea64700f0835c0897a662789, want TD HOB")
 
+	const own = "digests of the machine's own log stand in for unknown ones: nothing here speaks for what they hash"
+	if !slices.Contains(r.Notes, own) {
+		t.Errorf("notes: got %q, want %q among them", r.Notes, own)
+	}
+
 	// With tables of another machine too no neighbour gives the register, but the
 	// event still shows the memory.
 	in.Input.Digests.Loader = measurement(t, h.Expected.Replayed0)

@@ -190,5 +190,33 @@ func (f *tdxFlags) explainRegisters(stdout io.Writer, in tdx.Input, log *eventlo
 		question.Vars = append(question.Vars, explain.Named[[]byte]{Name: filepath.Base(path), Value: b})
 	}
 	results, err := question.Explain(values)
+	var equal *explain.EqualError
+	if errors.As(err, &equal) {
+		var failed error
+		if order, failed = markSources(in, order); failed != nil {
+			return failed
+		}
+	}
 	return answer(stdout, results, err, order, f.json)
+}
+
+// markSources marks registers, which are equal, as where they are printed: one
+// that rests on the machine's own log equals in part because it must.
+func markSources(in tdx.Input, names []string) ([]string, error) {
+	if in.Firmware != nil && in.Firmware.CheckUnified() != nil {
+		in.Firmware = nil // as in the explanation
+	}
+	p, err := tdx.Predict(in)
+	if err != nil {
+		return nil, cli.Usage(err, "")
+	}
+	var marked []string
+	for _, name := range names {
+		for _, r := range p.Registers {
+			if r.Name == name {
+				marked = append(marked, name+label(r.Source().String()))
+			}
+		}
+	}
+	return marked, nil
 }
