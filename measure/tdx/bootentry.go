@@ -72,12 +72,15 @@ func wide(s string) []byte {
 	return b
 }
 
+// bootEntries stands for the events of entries that are not known.
+const bootEntries = "BootOrder and boot entries"
+
 // bootVariables appends BootOrder and then the entries in that order.
 func (s *sequence) bootVariables(in *input) {
 	entries, source := in.BootEntries, FromFile
 	if entries == nil {
 		if !in.direct() {
-			s.unknown(eventlog.EFIVariableBoot, "BootOrder and boot entries",
+			s.unknown(eventlog.EFIVariableBoot, bootEntries,
 				"boot entries: a firmware that boots from a disk makes them from the devices it finds: give them")
 			return
 		}

@@ -15,7 +15,8 @@ type Difference struct {
 	Got     Digest
 
 	// Event is the first event that differs, nil if no log was looked at or
-	// every event whose digest is predicted is as predicted.
+	// every event whose digest is predicted is as predicted, up to one that
+	// stands for several.
 	Event *EventDifference
 }
 
@@ -115,6 +116,9 @@ func firstDifference(want []Event, log *eventlog.CCLog, index int) *EventDiffere
 		if n >= len(want) {
 			return &EventDifference{Index: n, Got: got, Digest: digest}
 		}
+		if want[n].several() {
+			return nil // what follows in the log cannot be told apart
+		}
 		if !want[n].is(got.Type, digest) {
 			return &EventDifference{Index: n, Want: &want[n], Got: got, Digest: digest}
 		}
@@ -124,6 +128,11 @@ func firstDifference(want []Event, log *eventlog.CCLog, index int) *EventDiffere
 		return &EventDifference{Index: n, Want: &want[n]}
 	}
 	return nil
+}
+
+// several reports whether the event stands for an unknown number of them.
+func (e *Event) several() bool {
+	return e.Source == Unknown && (e.Description == bootEntries || e.Description == fwCfgFiles)
 }
 
 // is reports whether an event of the log may be this one. Only the digest moves

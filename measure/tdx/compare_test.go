@@ -1,6 +1,7 @@
 package tdx
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +62,68 @@ func TestEveryRegisterOfALogCounts(t *testing.T) {
 		if len(list) != 1 || list[0].Index != i || *list[0].Want != d || list[0].Got != *p.Registers[i].Value {
 			t.Errorf("%s: got %v", name(i), list)
 		}
+	}
+}
+
+// TestFirstDifference changes an event of a log at a time.
+func TestFirstDifference(t *testing.T) {
+	log, _ := goEventlog(t, "ccel-unpadded")
+	in := Input{Layout: L0, Direct: &Direct{}, Digests: Digests{
+		HOB: logged(t, log, 0), CFV: logged(t, log, 1), Kernel: logged(t, log, 11), LoadOptions: logged(t, log, 16),
+	}}
+	if err := in.Digests.ACPIFromLog(log); err != nil {
+		t.Fatal(err)
+	}
+	p := mustPredict(t, in)
+	place := map[uint32]int{} // among the register's events
+	for i := range log.Events {
+		e := log.Events[i]
+		n := place[e.PCR]
+		place[e.PCR]++
+		want := &p.Registers[e.PCR].Events[n]
+
+		digest := slices.Clone(e.Digest(eventlog.SHA384))
+		digest[0] ^= 1
+		log.Events[i].Digests = []eventlog.Digest{{Algorithm: eventlog.SHA384, Value: digest}}
+		list, err := p.CompareLog(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted := &EventDifference{Index: n, Want: want, Got: &log.Events[i], Digest: Digest(digest)}
+		if len(list) != 1 || list[0].Index != int(e.PCR) || list[0].Event == nil || *list[0].Event != *wanted {
+			t.Errorf("event %d: got %v, want %v", i, list, wanted)
+		}
+
+		short := &eventlog.CCLog{Header: log.Header, Events: slices.Delete(slices.Clone(log.Events), i, i+1)}
+		if list, err = p.CompareLog(short); err != nil {
+			t.Fatal(err)
+		}
+		if len(list) != 1 || list[0].Event == nil || list[0].Event.Index != n || list[0].Event.Want != want {
+			t.Errorf("without event %d: got %v, want %v", i, list, wanted)
+		}
+		log.Events[i] = e
+	}
+}
+
+// TestDifferenceBehindUnknown: a disk's boot entries are not known, and neither
+// is their number. What follows them is not told as a difference.
+func TestDifferenceBehindUnknown(t *testing.T) {
+	log, _ := goEventlog(t, "cos-113-intel-tdx")
+	in := Input{
+		Layout: L1, Digests: Digests{HOB: logged(t, log, 0), CFV: logged(t, log, 1)},
+		Variables: &Variables{
+			SecureBoot: value(t, log, 2), PK: value(t, log, 3), KEK: value(t, log, 4), DB: value(t, log, 5), DBX: value(t, log, 6),
+		},
+	}
+	if err := in.Digests.ACPIFromLog(log); err != nil {
+		t.Fatal(err)
+	}
+	list, err := mustPredict(t, in).CompareLog(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list[0].Name != "rtmr0" || list[0].Event != nil || !strings.Contains(list[0].Missing, "boot entries") {
+		t.Errorf("got %v, want a register without a prediction and no event", list[0])
 	}
 }
 

@@ -26,12 +26,15 @@ const linuxBoot = "/rom@genroms/linuxboot_dma.bin\x00"
 // directFWCfg is what QEMU offers with -kernel and no more options.
 func directFWCfg() *FWCfg { return &FWCfg{BootMenu: []byte{0, 0}, BootOrder: []byte(linuxBoot)} }
 
+// fwCfgFiles stands for the events of files that are not known.
+const fwCfgFiles = "fw_cfg files"
+
 // fwCfg appends the files in the order of edk2's list.
 func (s *sequence) fwCfg(in *input) error {
 	c, source := in.FWCfg, FromFile
 	if c == nil {
 		if !in.direct() {
-			s.unknown(eventlog.PlatformConfigFlags, "fw_cfg files",
+			s.unknown(eventlog.PlatformConfigFlags, fwCfgFiles,
 				"fw_cfg files: bootorder follows from the devices' boot indices: give them")
 			return nil
 		}
