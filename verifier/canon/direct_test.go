@@ -103,12 +103,31 @@ func same(t *testing.T, b []byte) {
 
 // TestEmptyOption: what may be absent is never there and empty.
 func TestEmptyOption(t *testing.T) {
-	for _, text := range []string{`"zz_tail":[]`, `"zz_tail":null`} {
+	for _, text := range []string{`"zz_tail":[]`, `"zz_tail":null`, `"aa_option":null`} {
 		b := []byte(strings.Replace(examples()[0], `"wide":0}`, `"wide":0,`+text+`}`, 1))
+		if text == `"aa_option":null` { // the first by name
+			b = []byte(strings.Replace(examples()[0], `{`, `{`+text+`,`, 1))
+		}
 		if err := Unmarshal(b, &every{}); err == nil {
 			t.Errorf("accepted %s", text)
 		}
 		same(t, b)
+	}
+}
+
+// TestUsedValue: what is absent is empty, whatever the value held before.
+func TestUsedValue(t *testing.T) {
+	var want, got every
+	if err := Unmarshal([]byte(examples()[0]), &want); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{examples()[2], examples()[0]} {
+		if err := Unmarshal([]byte(text), &got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
