@@ -198,6 +198,52 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// TestBounds has images that lie exactly at a bound: all of them are taken.
+func TestBounds(t *testing.T) {
+	entry := func(guid string, data ...int) imageSpec { return imageSpec{entries: []rawEntry{{guid, u32s(data...)}}} }
+	pages := func(n int) []SEVSection {
+		var list []SEVSection
+		for i := range n {
+			list = append(list, SEVSection{uint32(i+1) << 12, 1 << 12, SecMem})
+		}
+		return list
+	}
+	var tdx []TDXSection
+	for i := range 64 {
+		tdx = append(tdx, TDXSection{GPA: uint64(i+1) << 12, MemSize: 1 << 12, Type: TempMem})
+	}
+	end := func(b []byte, n int) []byte { return b[len(b)-n:] }
+	tests := []struct {
+		name  string
+		image []byte
+	}{
+		{"footer and reset vector alone", end(imageSpec{}.build(), 32+18)},
+		{"table fills the image", end(entry("11111111-2222-3333-4444-555555555555").build(), 32+18+18)},
+		{"64 MiB", imageSpec{size: 64 << 20}.build()},
+		{"64 entries", imageSpec{entries: many()[:64]}.build()},
+		{"hash table at 4 GiB", entry(guidHashTable, 0xfffff000, 0x1000).build()},
+		{"SVSM entry in the last byte", entry(guidSVSMInfo, 4095).build()},
+		{"64 SEV sections", imageSpec{sev: encodeSEV(pages(64)...)}.build()},
+		{"SEV section at 4 GiB", imageSpec{sev: encodeSEV(SEVSection{0xfffff000, 0x1000, CPUID})}.build()},
+		{"SEV metadata at the start", end(imageSpec{sev: encodeSEV()}.build(), 32+18+22+16)},
+		{"64 TDX sections", imageSpec{tdx: encodeTDX(tdx...)}.build()},
+		{"TDX memory at 52 bits", imageSpec{tdx: encodeTDX(TDXSection{GPA: 1<<52 - 1<<12, MemSize: 1 << 12, Type: TempMem})}.build()},
+		{"no TDX memory at 52 bits", imageSpec{tdx: encodeTDX(TDXSection{GPA: 1 << 52, Type: TempMem})}.build()},
+		{"GUID of TDX metadata at the start", end(imageSpec{tdx: encodeTDX()}.build(), 32+18+22+16+16)},
+		{"SEV right behind TDX metadata", imageSpec{tdx: encodeTDX(), sev: encodeSEV()}.build()},
+	}
+	for _, tt := range tests {
+		im, err := Decode(tt.image)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if !bytes.Equal(reencode(im), tt.image) {
+			t.Errorf("%s: written again: differs", tt.name)
+		}
+	}
+}
+
 // FuzzDecode starts from the ends of real images. What is accepted comes out
 // again byte for byte.
 func FuzzDecode(f *testing.F) {
