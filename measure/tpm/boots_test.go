@@ -6,13 +6,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
-
-	"github.com/ulikunitz/xz"
 
 	"safebox/image/lock"
 	"safebox/image/lock/locktest"
@@ -82,22 +80,18 @@ func (c *bootCase) parse(t testing.TB, line string) {
 	}
 }
 
-func unxz(t testing.TB, path string) []byte {
-	t.Helper()
-	r, err := xz.NewReader(bytes.NewReader(readFile(t, path)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // pinned takes a file out of a pinned package: one of the lock's, or another
 // file of the same package.
 func pinned(t testing.TB, role lock.Role, other *lock.File) []byte {
+	t.Helper()
+	name := fmt.Sprintf("role %v", role)
+	if other != nil {
+		name = other.Path
+	}
+	return unpackOnce(t, name, func() []byte { return readPinned(t, role, other) })
+}
+
+func readPinned(t testing.TB, role lock.Role, other *lock.File) []byte {
 	t.Helper()
 	root := filepath.Join("..", "..")
 	r, err := locktest.Resolver(root)
@@ -249,11 +243,31 @@ func bootLog(t testing.TB, name string) (*eventlog.Log, map[Bank][eventlog.PCRs]
 	return log, all
 }
 
-// predictCase predicts a boot with the partition table of its log, whose disk
-// is too large to keep.
-func predictCase(t testing.TB, in Input, log *eventlog.Log, bank Bank) *Prediction {
+// openOnce returns a firmware that it takes apart the first time: unpacking its
+// DXE volume takes longer than predicting. TestFirmwareRegistersOfRealBoots and
+// TestBootsAreToldApart go the whole way.
+func openOnce(t testing.TB, code []byte) *firmware {
 	t.Helper()
-	b, err := in.boot()
+	name := sha256.Sum256(code)
+	fw, ok := opened.Load(name)
+	if !ok {
+		var err error
+		if fw, err = openFirmware(code); err != nil {
+			t.Fatal(err)
+		}
+		opened.Store(name, fw)
+	}
+	return fw.(*firmware)
+}
+
+// opened holds firmware that was taken apart, by the SHA-256 of its file.
+var opened sync.Map
+
+// predictCase predicts a boot with the partition table of its log, whose disk
+// is too large to keep. Each bank's prediction has the bank's index in banks.
+func predictCase(t testing.TB, in Input, log *eventlog.Log) []*Prediction {
+	t.Helper()
+	b, err := in.bootWith(openOnce(t, in.Firmware))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,5 +276,9 @@ func predictCase(t testing.TB, in Input, log *eventlog.Log, bank Bank) *Predicti
 			b.gpt = e.Data
 		}
 	}
-	return b.predict(bank)
+	var list []*Prediction
+	for _, bank := range banks() {
+		list = append(list, b.predict(bank))
+	}
+	return list
 }

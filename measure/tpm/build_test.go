@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ulikunitz/xz"
@@ -25,17 +26,40 @@ func readFile(t testing.TB, path string) []byte {
 	return b
 }
 
+// unpacked holds the large files that were unpacked, by name: unpacking takes
+// longer than predicting.
+var unpacked sync.Map
+
+// unpackOnce returns a copy of a file that it unpacks the first time.
+func unpackOnce(t testing.TB, name string, unpack func() []byte) []byte {
+	t.Helper()
+	b, ok := unpacked.Load(name)
+	if !ok {
+		b = unpack()
+		unpacked.Store(name, b)
+	}
+	return bytes.Clone(b.([]byte))
+}
+
+func unxz(t testing.TB, path string) []byte {
+	t.Helper()
+	return unpackOnce(t, path, func() []byte {
+		r, err := xz.NewReader(bytes.NewReader(readFile(t, path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	})
+}
+
 // realFirmware is Debian's OVMF_CODE_4M.fd, see ../ovmf/testdata/README.md.
 func realFirmware(t testing.TB) []byte {
 	t.Helper()
-	r, err := xz.NewReader(bytes.NewReader(readFile(t, "../ovmf/testdata/OVMF_CODE_4M.fd.xz")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := unxz(t, "../ovmf/testdata/OVMF_CODE_4M.fd.xz")
 	const want = "624e06de18b4fa535e90db7160d00d3d07d206422b89999bf1e27d920264e4e0"
 	if got := sha256.Sum256(b); hex.EncodeToString(got[:]) != want {
 		t.Fatalf("OVMF_CODE_4M.fd: got SHA-256 %x, want %s", got, want)
@@ -46,15 +70,7 @@ func realFirmware(t testing.TB) []byte {
 // realDisk is testdata/disk.img.
 func realDisk(t testing.TB) []byte {
 	t.Helper()
-	r, err := xz.NewReader(bytes.NewReader(readFile(t, "testdata/disk.img.xz")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return unxz(t, "testdata/disk.img.xz")
 }
 
 // boots are the folders of ../eventlog/testdata/uefi.

@@ -47,6 +47,15 @@ func PredictBanks(in Input, banks ...Bank) ([]*Prediction, error) {
 
 // boot takes the input apart.
 func (in *Input) boot() (*boot, error) {
+	fw, err := openFirmware(in.Firmware)
+	if err != nil {
+		return nil, fmt.Errorf("PCR 0: %w", err)
+	}
+	return in.bootWith(fw)
+}
+
+// bootWith takes the input apart, all but the firmware.
+func (in *Input) bootWith(fw *firmware) (*boot, error) {
 	src, err := in.open()
 	if err != nil {
 		return nil, err
@@ -54,12 +63,9 @@ func (in *Input) boot() (*boot, error) {
 	if in.Profile != 0 && in.Boot != Kernel {
 		return nil, fmt.Errorf("profile: got %d, want 0: a boot from an ESP passes no load options", in.Profile)
 	}
-	b := &boot{Boot: in.Boot, gpt: src.gpt, secureBoot: in.SecureBoot, profile: in.Profile}
+	b := &boot{Boot: in.Boot, gpt: src.gpt, firmware: fw, secureBoot: in.SecureBoot, profile: in.Profile}
 	if b.uki, err = decodeUKI(src.uki, in.Profile); err != nil {
 		return nil, err
-	}
-	if b.firmware, err = openFirmware(in.Firmware); err != nil {
-		return nil, fmt.Errorf("PCR 0: %w", err)
 	}
 	if err := b.checkFirmware(); err != nil {
 		return nil, fmt.Errorf("PCR 7: %w", err)

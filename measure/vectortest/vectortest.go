@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ulikunitz/xz"
@@ -25,7 +26,8 @@ type Vector struct {
 	Raw    json.RawMessage // its JSON; nil for a boot, which is a folder of its own
 	Common json.RawMessage // what the file says for all its vectors, nil if nothing
 
-	root fs.FS
+	root     fs.FS
+	unpacked *sync.Map // of Each: vectors share files, and unpacking takes longer than measuring
 }
 
 // Each runs f, as a subtest, for every vector that list.txt assigns to pkg.
@@ -36,7 +38,7 @@ func Each(t *testing.T, root fs.FS, pkg string, f func(t *testing.T, v Vector)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	count := 0
+	count, unpacked := 0, &sync.Map{}
 	for _, e := range entries {
 		if !slices.Contains(e.packages, pkg) {
 			continue
@@ -46,6 +48,7 @@ func Each(t *testing.T, root fs.FS, pkg string, f func(t *testing.T, v Vector)) 
 		if err != nil {
 			t.Fatal(err)
 		}
+		v.unpacked = unpacked
 		t.Run(e.id, func(t *testing.T) { f(t, v) })
 	}
 	if count == 0 {
@@ -67,7 +70,13 @@ func (v Vector) File(t testing.TB, name string) []byte {
 	if name == "/dev/null" {
 		return nil
 	}
-	return File(t, v.root, path.Join(v.Origin, name))
+	name = path.Join(v.Origin, name)
+	b, ok := v.unpacked.Load(name)
+	if !ok {
+		b = File(t, v.root, name)
+		v.unpacked.Store(name, b)
+	}
+	return bytes.Clone(b.([]byte))
 }
 
 // File reads a file below measure/testdata, or unpacks it when it lies there
