@@ -100,14 +100,14 @@ func (f *allFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return cli.Usage(fmt.Errorf("%s: %w", f.release, err), "")
 	}
-	for _, l := range r.Launches {
-		if err := accept.Check(l); err != nil {
-			return cli.Failed(fmt.Errorf("%s: %w", f.release, err), "its values contradict one another: accept no machine by it")
-		}
-	}
 	if f.check {
 		if err := checkLaunches(r, filepath.Dir(f.release), stderr); err != nil {
 			return err
+		}
+	}
+	for _, l := range r.Launches {
+		if err := accept.Check(l); err != nil {
+			return cli.Failed(fmt.Errorf("%s: %w", f.release, err), "its values contradict one another: accept no machine by it")
 		}
 	}
 	set := &acceptSet{Release: fmt.Sprintf("%x", release.Digest(b)), Machines: []acceptedShape{}}
