@@ -69,7 +69,7 @@ func TestRefuseLaunch(t *testing.T) {
 		"no features":         {func(l *Launch) { l.Features = 0 }, "guest features: got 0x0"},
 		"no CPU":              {func(l *Launch) { l.CPU = 0 }, "CPU signature"},
 		"VMSA address":        {func(l *Launch) { l.VMSAGPA = 0xffff_ffff_f001 }, "VMSA address: got 0xfffffffff001, want a multiple of 4096"},
-		"VMSA beyond memory":  {func(l *Launch) { l.VMSAGPA = 1 << 52 }, "VMSA address: got 0x10000000000000, want a multiple of 4096 below 0x10000000000000"},
+		"VMSA beyond memory":  {func(l *Launch) { l.VMSAGPA = 1 << 52 }, "VMSA address: got 0x10000000000000, want it below 0x10000000000000"},
 		"no reset block":      {func(l *Launch) { l.Firmware.ResetEIP = nil }, "virtual processors: got 2, want 1: the firmware has no SEV-ES reset block (00f771de"},
 	})
 }

@@ -137,8 +137,11 @@ func (l *Launch) check(p Profile, vcpus int) error {
 	if l.Features&SNPActive == 0 {
 		return fmt.Errorf("guest features: got %#x, want bit 0 (SNPActive) set", l.Features)
 	}
-	if l.VMSAGPA%pageSize != 0 || l.VMSAGPA >= addressEnd {
-		return fmt.Errorf("VMSA address: got %#x, want a multiple of %d below %#x", l.VMSAGPA, pageSize, uint64(addressEnd))
+	if l.VMSAGPA%pageSize != 0 {
+		return fmt.Errorf("VMSA address: got %#x, want a multiple of %d", l.VMSAGPA, pageSize)
+	}
+	if l.VMSAGPA >= addressEnd {
+		return fmt.Errorf("VMSA address: got %#x, want it below %#x", l.VMSAGPA, uint64(addressEnd))
 	}
 	return l.checkVCPUs(p, vcpus)
 }
