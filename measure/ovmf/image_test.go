@@ -230,6 +230,7 @@ func TestBounds(t *testing.T) {
 		{"TDX memory at 52 bits", imageSpec{tdx: encodeTDX(TDXSection{GPA: 1<<52 - 1<<12, MemSize: 1 << 12, Type: TempMem})}.build()},
 		{"no TDX memory at 52 bits", imageSpec{tdx: encodeTDX(TDXSection{GPA: 1 << 52, Type: TempMem})}.build()},
 		{"GUID of TDX metadata at the start", end(imageSpec{tdx: encodeTDX()}.build(), 32+18+22+16+16)},
+		{"TDX right behind SEV metadata", behind(0)},
 		{"SEV right behind TDX metadata", imageSpec{tdx: encodeTDX(), sev: encodeSEV()}.build()},
 	}
 	for _, tt := range tests {

@@ -139,8 +139,13 @@ func TestRefusesTDX(t *testing.T) {
 		{"offset of memory", edit(temp, func(s *TDXSection) { s.Offset = 1 }), "TEMP_MEM: raw data: got 0x0 bytes at 0x1, want none"},
 		{"raw data past memory", with(TDXSection{0, 0x1001, 0xfffff000, 0x1000, BFV, MRExtend}), "BFV: raw data size: got 0x1001, want at most the memory size 0x1000"},
 		{"memory of information", edit(temp, func(s *TDXSection) { s.Type = TDInfo }), "TD_INFO: memory: got 0x1000 bytes at 0x1000, want none"},
+		{"address of information", edit(temp, func(s *TDXSection) { s.Type = TDInfo; s.MemSize = 0 }), "TD_INFO: memory: got 0x0 bytes at 0x1000, want none"},
+		{"size of information", edit(temp, func(s *TDXSection) { s.Type = TDInfo; s.GPA = 0 }), "TD_INFO: memory: got 0x1000 bytes at 0x0, want none"},
+		{"a page past memory", edit(temp, func(s *TDXSection) { s.GPA = 1 << 52 }), "memory: got 0x1000 bytes at 0x10000000000000"},
+		{"ends a page past memory", edit(temp, func(s *TDXSection) { s.GPA = 1<<52 - 4096; s.MemSize = 8192 }), "memory: got 0x2000 bytes at 0xffffffffff000"},
 		{"overlap", edit(temp, func(s *TDXSection) { s.GPA = 0xffffe000; s.MemSize = 0x2000 }), "TEMP_MEM: memory: got 0xffffe000 to 0x100000000, want no overlap with section 0, 0xfffff000 to 0x100000000"},
 		{"raw overlap", with(bfv, TDXSection{0xfff, 0x1000, 0xffffe000, 0x1000, CFV, 0}), "CFV: raw data: got 0xfff to 0x1fff, want no overlap with section 0, 0x0 to 0x1000"},
+		{"one's end is the other's start", behind(4), "parsing firmware: SEV metadata at 0xf6a to 0xf86 overlaps TDX metadata at 0xf82 to 0xfa2"},
 		{"both in one place", inside(), "parsing firmware: SEV metadata at 0xf84 to 0xf94 overlaps TDX metadata at 0xf62 to 0xfa2"},
 	}
 	for _, tt := range tests {
@@ -160,6 +165,20 @@ func atStart(descriptor []byte) []byte {
 func inside() []byte {
 	s := TDXSection{Offset: 0x5341 << 16, RawSize: 0x105645, GPA: 1 << 16, MemSize: 0x110000, Type: Payload}
 	return imageSpec{entries: []rawEntry{{guidSEVMetadata, u32s(0x7c)}}, tdx: encodeTDX(s)}.build()
+}
+
+// behind puts TDX metadata behind SEV metadata, whose last bytes are the first
+// ones of the GUID: a section may have any type.
+func behind(shared int) []byte {
+	guid := parseGUID("e9eaf9f3-168e-44d5-a8eb-7f4d8738f6ae")
+	sev := encodeSEV(SEVSection{0x1000, 0x1000, SEVType(binary.LittleEndian.Uint32(guid))})
+	metadata := append(sev, encodeTDX()[shared:]...)
+	const table = 32 + 18 + 2*(18+4)
+	b := imageSpec{entries: []rawEntry{
+		{guidSEVMetadata, u32s(table + len(metadata))}, {guidTDXMetadata, u32s(table + 16)},
+	}}.build()
+	copy(b[len(b)-table-len(metadata):], metadata)
+	return b
 }
 
 func TestRefusesLaunch(t *testing.T) {
