@@ -72,6 +72,7 @@ func certificate(t testing.TB) *x509.Certificate {
 // TestEnclavesOfOthers explains the registers of one image as another one's. The
 // registers are by the program that made the images.
 func TestEnclavesOfOthers(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, expected, reported string
 		want                     []string
@@ -121,6 +122,7 @@ func TestEnclavesOfOthers(t *testing.T) {
 
 // TestParentOfEnclave: PCR4 of real documents, PCR3 of AWS's example.
 func TestParentOfEnclave(t *testing.T) {
+	t.Parallel()
 	const (
 		arn   = "arn:aws:iam::123456789012:role/Webserver"
 		pcr3  = "78fce75db17cd4e0a3fb8dad3ad128ca5e77edbb2b2c7f75329dccd99aa5f6ef4fc1f1a452e315b9e98f9e312e6921e6" // AWS's example, by tkhq/qos
@@ -151,6 +153,7 @@ func TestParentOfEnclave(t *testing.T) {
 // TestUnrelatedEnclave: nothing is found, but what one register tells of another
 // is said.
 func TestUnrelatedEnclave(t *testing.T) {
+	t.Parallel()
 	in := Nitro{Input: nitro.Input{Image: enclaveImage(t, "three_ramdisks.eif")}}
 	reported := enclavePCRs(t, "three_ramdisks.eif")
 	reported[1] = unhex(t, "0343b056cd8485ca7890ddd833476d78460aed2aa161548e4e26bedf321726696257d623e8805f3f605946b3d8b0c6aa") // in documents of 2024
@@ -177,6 +180,7 @@ func TestUnrelatedEnclave(t *testing.T) {
 
 // TestPartsOfEnclave changes what an image is made of, one thing at a time.
 func TestPartsOfEnclave(t *testing.T) {
+	t.Parallel()
 	part := func(name string) []byte { return vectortest.File(t, testdata(), "nitro/eif/"+name) }
 	kernel, line := part("in_kernel.bin"), part("in_cmdline.txt")
 	first, second := part("in_ramdisk0.bin"), part("in_ramdisk1.bin")

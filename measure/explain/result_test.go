@@ -21,6 +21,7 @@ import (
 
 // TestOutput: what is printed never says that anything matches.
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	in := launch(t, "debian-ovmf", find(t, debianVectors, "deb/qemu-1"))
 	const reported = "676826e902524799a067f7c43b3ab0101dce73a2506d41436dd2f8472fa208081f11f9e65ca5d2439785732a0bfd8339" // deb/qemu-4
 	r, err := in.Explain(unhex(t, reported))
@@ -59,6 +60,7 @@ reported ` + reported + `
 
 // TestOutputOfNothing: lists are empty, not null.
 func TestOutputOfNothing(t *testing.T) {
+	t.Parallel()
 	r := explainSNP(t, launch(t, "debian-ovmf", find(t, debianVectors, "deb/sev")), make([]byte, 32))
 	b, err := json.Marshal(r)
 	if err != nil {
@@ -76,6 +78,7 @@ func TestOutputOfNothing(t *testing.T) {
 
 // TestLaunchMeasure: the owner's key tells an HMAC from a digest.
 func TestLaunchMeasure(t *testing.T) {
+	t.Parallel()
 	in := launch(t, "debian-ovmf", find(t, debianVectors, "deb/seves-2"))
 	o := &Owner{TIK: [16]byte{1, 2, 3}, Measured: snp.Measured{APIMajor: 1, APIMinor: 55, Build: 8, Policy: 5, Nonce: [16]byte{9}}}
 	in.Owner = o
@@ -86,6 +89,7 @@ func TestLaunchMeasure(t *testing.T) {
 
 // TestRefused: questions that are none.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	in := launch(t, "debian-ovmf", find(t, debianVectors, "deb/qemu-1"))
 	other := "another line"
 	withText := launch(t, "sev-snp-measure", find(t, ssmVectors, "ssm/test_snp_default"))
@@ -124,6 +128,7 @@ func TestRefused(t *testing.T) {
 
 // TestEventNeighbours on a register of four events.
 func TestEventNeighbours(t *testing.T) {
+	t.Parallel()
 	var steps []step
 	for _, name := range []string{"a", "b", "c", "d"} {
 		d := sha512.Sum384([]byte(name))
@@ -185,6 +190,7 @@ func BenchmarkMiss(b *testing.B) {
 
 // TestBound: a caller with many other inputs gets an answer too.
 func TestBound(t *testing.T) {
+	t.Parallel()
 	in := launch(t, "dstack", find(t, "dstack/snp-vectors.json", "dstack/real-milan-2vcpu"))
 	for i := range maxAlternatives {
 		name := fmt.Sprint(i)

@@ -138,6 +138,7 @@ func launch(t testing.TB, folder string, v vector) SNP {
 // TestLaunchesOfOthers explains the value of one vector as another one's: inputs
 // and values are of other tools and of hardware, so what differs is known.
 func TestLaunchesOfOthers(t *testing.T) {
+	t.Parallel()
 	for _, tt := range append(debianPairs(), otherPairs(t)...) {
 		t.Run(tt.name, tt.run)
 	}
@@ -153,6 +154,7 @@ type pair struct {
 }
 
 func (tt pair) run(t *testing.T) {
+	t.Parallel()
 	v := find(t, tt.file, tt.id)
 	in := launch(t, strings.Split(tt.file, "/")[0], v)
 	if tt.adjust != nil {
@@ -296,6 +298,7 @@ func sentences(r *Result) []string {
 }
 
 func TestEqual(t *testing.T) {
+	t.Parallel()
 	in := launch(t, "debian-ovmf", find(t, "debian-ovmf/vectors.json", "deb/qemu-4"))
 	_, err := in.Explain(digest(t, "debian-ovmf/vectors.json", "deb/qemu-4"))
 	var equal *EqualError
@@ -305,6 +308,7 @@ func TestEqual(t *testing.T) {
 }
 
 func TestUnrelated(t *testing.T) {
+	t.Parallel()
 	for id, n := range map[string]int{"deb/qemu-4": 48, "deb/seves-2": 32, "dstack": 48} {
 		in := launch(t, "debian-ovmf", find(t, "debian-ovmf/vectors.json", "deb/qemu-4"))
 		if id == "dstack" {

@@ -92,6 +92,7 @@ func wantSentences(t *testing.T, r *Result, want ...string) {
 }
 
 func TestMRTDOfOthers(t *testing.T) {
+	t.Parallel()
 	var v debianTDX
 	member(t, debianVectors, "tdx", &v)
 	im := image(t, debianImage)
@@ -152,6 +153,7 @@ func measurement(t testing.TB, hex string) *tdx.Measurement {
 // TestHardwareTD explains registers that a TDX module signed to someone who
 // expected another machine.
 func TestHardwareTD(t *testing.T) {
+	t.Parallel()
 	var h hardware
 	listed(t, "dstack/tdx-vectors.json", "dstack/tdx-lite-hw", &h)
 	in := TDX{Input: tdx.Input{
@@ -192,6 +194,7 @@ func ccLog(t testing.TB, path string) *eventlog.CCLog {
 // TestLogOfTD finds the memory of a TD whose log dstack publishes, and names the
 // event by which it shows.
 func TestLogOfTD(t *testing.T) {
+	t.Parallel()
 	var h hardware
 	listed(t, "dstack/tdx-vectors.json", "dstack/ccel-1gib-td-hob", &h)
 	in := TDX{
@@ -223,6 +226,7 @@ func TestLogOfTD(t *testing.T) {
 
 // TestLayoutsOfLogs: two real logs of other layouts than expected.
 func TestLayoutsOfLogs(t *testing.T) {
+	t.Parallel()
 	var v struct {
 		Expected map[string]string `json:"expected"`
 	}
@@ -259,6 +263,7 @@ func logged(log *eventlog.CCLog, index uint32, n int) *tdx.Measurement {
 }
 
 func TestUnrelatedTD(t *testing.T) {
+	t.Parallel()
 	var h hardware
 	listed(t, "dstack/tdx-vectors.json", "dstack/tdx-lite-hw", &h)
 	in := TDX{Input: tdx.Input{
@@ -280,6 +285,7 @@ func TestUnrelatedTD(t *testing.T) {
 
 // TestUKIOfTD: the UKI of another release, whose command line differs.
 func TestUKIOfTD(t *testing.T) {
+	t.Parallel()
 	disk := tpmInput(t)
 	released, err := ukiOf(disk.Disk, disk.DiskSize)
 	if err != nil {

@@ -69,6 +69,7 @@ func bootPCRs(t testing.TB, boot, bank string) (values [eventlog.PCRs][]byte) {
 }
 
 func TestBootsOfOthers(t *testing.T) {
+	t.Parallel()
 	in := TPM{Input: tpmInput(t), Bank: tpm.SHA256, CommandLines: []string{"console=ttyS0", "console=ttyS0 evil=1"}}
 	for _, tt := range []struct {
 		name  string
@@ -110,6 +111,7 @@ func TestBootsOfOthers(t *testing.T) {
 // TestNitroTPMSecureBoot: PCR 7 of two real NitroTPM documents, off without keys,
 // for someone who expected a firmware without Secure Boot.
 func TestNitroTPMSecureBoot(t *testing.T) {
+	t.Parallel()
 	const pcr7 = "98441c7f7625d10058c47683aec486ce311c633235eb555593a7ee791121e3578ae72d04ecef661f272d59058b77af35" // ../testdata/nitro/pcr
 	in := TPM{Input: tpmInput(t), Bank: tpm.SHA384}
 	var reported [eventlog.PCRs][]byte
@@ -126,6 +128,7 @@ func TestNitroTPMSecureBoot(t *testing.T) {
 
 // TestLogOfBoot: another UKI's real boot, whose log names the first event.
 func TestLogOfBoot(t *testing.T) {
+	t.Parallel()
 	log, err := eventlog.Decode(readFile(t, "../eventlog/testdata/uefi/cred/evlog.bin"))
 	if err != nil {
 		t.Fatal(err)
