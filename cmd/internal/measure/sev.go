@@ -187,8 +187,24 @@ func (f *sevFlags) launch(stderr io.Writer) (snp.Launch, error) {
 	if l.Firmware, l.SVSM, err = f.images(stderr); err != nil {
 		return l, err
 	}
-	l.Kernel, err = f.hashes(stderr)
-	return l, err
+	if l.Kernel, err = f.hashes(stderr); err != nil {
+		return l, err
+	}
+	if l.Kernel != nil && f.technology == "snp" && !inKernelHashes(l.Firmware) {
+		cli.Say(stderr, "hint: the firmware looks for its kernel hashes outside the page in which they are measured: it would not find them")
+	}
+	return l, nil
+}
+
+// inKernelHashes tells whether the table that the firmware reads lies in the
+// section that the monitor fills. The monitor doesn't look.
+func inKernelHashes(fw snp.Firmware) bool {
+	for _, s := range fw.Sections {
+		if s.Type == ovmf.KernelHashes && fw.HashTable != nil && fw.HashTable.GPA-s.GPA < s.Size && fw.HashTable.GPA >= s.GPA {
+			return true
+		}
+	}
+	return false
 }
 
 // processors reads their number and type.
