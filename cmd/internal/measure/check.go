@@ -48,7 +48,7 @@ func readArtifacts(r *release.Release, dir string, names ...string) (map[string]
 			return nil, err
 		}
 		if err := a.Check(b); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, cli.Failed(fmt.Errorf("%s: %w", path, err), "the file is not the one that the release describes")
 		}
 		files[name] = b
 	}

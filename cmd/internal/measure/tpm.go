@@ -84,7 +84,7 @@ func (f *tpmFlags) run(stdout, stderr io.Writer) error {
 	if err != nil || log == nil {
 		return err
 	}
-	return f.compareLog(p, log)
+	return f.compareLog(stderr, p, log)
 }
 
 // readLog reads --log, nil if it is not given.
@@ -103,17 +103,20 @@ func (f *tpmFlags) readLog() (*eventlog.Log, error) {
 	return log, nil
 }
 
-// compareLog names the first event of each register that differs.
-func (f *tpmFlags) compareLog(p *tpm.Prediction, log *eventlog.Log) error {
+// compareLog names the first event of each register that differs, and the
+// registers that could not be compared.
+func (f *tpmFlags) compareLog(stderr io.Writer, p *tpm.Prediction, log *eventlog.Log) error {
 	differences, err := p.CompareLog(log)
 	if err != nil {
 		return cli.Usage(fmt.Errorf("%s: %w", f.log, err), "")
 	}
 	var all []string
 	for _, d := range differences {
-		if d.Rule != tpm.Missing {
-			all = append(all, d.String())
+		if d.Rule == tpm.Missing {
+			cli.Say(stderr, "hint: pcr%d was not compared: what it is computed from was not given", d.PCR)
+			continue
 		}
+		all = append(all, d.String())
 	}
 	if len(all) == 0 {
 		return nil
