@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"safebox/measure/vectortest"
+	"safebox/verifier/canon"
 )
 
 // vectors is the folder of other people's vectors.
@@ -62,6 +63,8 @@ func TestMeasureScripts(t *testing.T) {
 			"value":    setValue,
 			"poke":     poke,
 			"patch":    patch,
+			"sums":     artifactSums,
+			"setjson":  setJSON,
 			"table":    hashTable,
 			"chain":    chain,
 			"folds":    folds384,
@@ -103,6 +106,8 @@ func measureFiles(t testing.TB) map[string][]byte {
 	} {
 		files[name] = vectortest.File(t, vectors(), from)
 	}
+	boots := os.DirFS(filepath.Join(root, "measure", "tpm", "testdata", "boots"))
+	files["disabled.fd"] = vectortest.File(t, boots, "inputs/disabled.fd")
 	return files
 }
 
@@ -156,8 +161,8 @@ func setValue(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("no value of %s was printed", args[1])
 }
 
-// member finds a value in an object by its name, in a list by its place, its id
-// or its file. Nil if there is none.
+// member finds a value in an object by its name, in a list by its place or by
+// what the files here know their entries by. Nil if there is none.
 func member(v any, key string) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -167,7 +172,8 @@ func member(v any, key string) any {
 			return v[i]
 		}
 		for _, e := range v {
-			if object, ok := e.(map[string]any); ok && (object["id"] == key || object["File"] == key) {
+			object, ok := e.(map[string]any)
+			if ok && slices.Contains([]any{object["id"], object["File"], object["platform"], object["name"]}, any(key)) {
 				return object
 			}
 		}
@@ -307,5 +313,54 @@ func folds384(ts *testscript.TestScript, neg bool, args []string) {
 		if got := hex.EncodeToString(values[name]); neg || got != want[name] || len(want[name]) != 96 {
 			ts.Fatalf("%s: its events fold to %s, want %s", name, got, want[name])
 		}
+	}
+}
+
+// setJSON FILE VALUE KEY... changes a value of a release.json, which stays
+// canonical; without a VALUE (”) it takes it out. In a list a key is a place, a
+// platform or a name.
+func setJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: setjson FILE VALUE KEY...")
+	}
+	name := ts.MkAbs(args[0])
+	b, err := os.ReadFile(name)
+	ts.Check(err)
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	var r any
+	ts.Check(d.Decode(&r))
+	at, last := r, len(args)-1
+	for _, key := range args[2:last] {
+		at = member(at, key)
+	}
+	object, ok := at.(map[string]any)
+	if !ok || object[args[last]] == nil {
+		ts.Fatalf("%s: nothing at %q", args[0], args[2:])
+	}
+	switch object[args[last]].(type) {
+	case string:
+		object[args[last]] = args[1]
+	case json.Number:
+		object[args[last]] = json.Number(args[1])
+	default:
+		delete(object, args[last])
+	}
+	b, err = canon.Marshal(r)
+	ts.Check(err)
+	ts.Check(os.WriteFile(name, b, 0o644))
+}
+
+// artifactSums FILE ARTIFACT writes into a release.json the digests that an
+// artifact beside it has.
+func artifactSums(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sums FILE ARTIFACT")
+	}
+	b, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	sum := sha256.Sum256(b)
+	for key, value := range map[string][]byte{"sha256": sum[:], "sha384": sum384(b)} {
+		setJSON(ts, false, []string{args[0], hex.EncodeToString(value), "artifacts", filepath.Base(args[1]), key})
 	}
 }
