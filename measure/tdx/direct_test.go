@@ -144,6 +144,11 @@ func TestLoadOptions(t *testing.T) {
 			t.Errorf("%v: without initrd: got %d events, want %d", tt.layout, got, want)
 		}
 	}
+	// the first and the last printable characters
+	r := mustPredict(t, Input{Layout: L1, Direct: &Direct{CommandLine: "~ !"}}).Registers[RTMR2]
+	if got := r.Events[0].Digest.String(); !strings.HasPrefix(got, "8db20b4c96a1") {
+		t.Errorf("~ and space: got %s", got)
+	}
 }
 
 // TestPatchedKernel compares with the header that a real QEMU hands out, put
@@ -165,6 +170,50 @@ func TestPatchedKernel(t *testing.T) {
 	unpatched := mustPredict(t, Input{Layout: L1, Direct: &Direct{Kernel: kernel, CommandLine: "quiet"}}).Registers[RTMR1]
 	if *got.Value == *unpatched.Value {
 		t.Error("a patched kernel has the digest of the file")
+	}
+}
+
+// TestPatchAxes changes by hand what the header of the same kernel has with
+// other options (specs/measure.md 5.5).
+func TestPatchAxes(t *testing.T) {
+	kernel := pinnedKernel(t)
+	kernel[0x226], kernel[0x227] = 1, 2 // behind heap_end_ptr
+	for _, tt := range []struct {
+		name   string
+		direct Direct
+		change map[int]byte
+	}{
+		{"vga=", Direct{CommandLine: "quiet vga=0x317"}, map[int]byte{0x1fa: 0x17, 0x1fb: 3}},
+		{"vga= passed over", Direct{CommandLine: "vga=0x317", KeepVideoMode: true}, nil},
+		{"heap end of 32 bits", Direct{WideHeapEnd: true}, map[int]byte{0x226: 0, 0x227: 0}},
+		{"peers' padding", Direct{PeerPadding: true}, nil}, // the file ends at a multiple of 8
+	} {
+		want := bytes.Clone(kernel)
+		copy(want[0x210:], []byte{0xb0, 0x81})
+		binary.LittleEndian.PutUint16(want[0x224:], 0xfe00)
+		binary.LittleEndian.PutUint32(want[0x228:], 0x20000)
+		for off, v := range tt.change {
+			want[off] = v
+		}
+		digest, err := authenticode(want, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tt.direct.Kernel, tt.direct.Patched, tt.direct.Silent = kernel, true, true
+		if got := mustPredict(t, Input{Layout: L1, Direct: &tt.direct}).Registers[RTMR1].Events[0].Digest; got != digest {
+			t.Errorf("%s: got %v, want %v", tt.name, got, digest)
+		}
+	}
+}
+
+// TestPeersAndSignedKernel: at a signed file whose size is a multiple of 8 peers
+// and firmware agree, which leave the signature out.
+func TestPeersAndSignedKernel(t *testing.T) {
+	want := pcrDigests(vtpmLog(t, "kraw"), 4)[0]
+	direct := Direct{Kernel: pinnedKernel(t), PeerPadding: true, Silent: true}
+	r := mustPredict(t, Input{Layout: L1, Direct: &direct}).Registers[RTMR1]
+	if r.Events[0].Digest != want {
+		t.Errorf("got %v, want %v", r.Events[0].Digest, want)
 	}
 }
 

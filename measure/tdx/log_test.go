@@ -230,6 +230,10 @@ func TestFromLogRefuses(t *testing.T) {
 	if err := d.ACPIFromLog(log); err == nil || !strings.Contains(err.Error(), "got 4 events") {
 		t.Errorf("fourth ACPI event: got error %v", err)
 	}
+	log.Events[8].Digests = nil
+	if err := d.ACPIFromLog(log); err == nil || !strings.Contains(err.Error(), "event 8: sha384 digest: got 0 bytes") {
+		t.Errorf("ACPI event without a digest: got error %v", err)
+	}
 	log, _ = goEventlog(t, "intel-tdvf-downstream")
 	if err := d.ACPIFromLog(log); err == nil || !strings.Contains(err.Error(), "got 0 events") {
 		t.Errorf("log of the layout Intel: got error %v", err)
