@@ -40,6 +40,9 @@ func NewSecureBoot(s *varstore.Store) (*SecureBoot, error) {
 		if found.Attributes != want {
 			return nil, fmt.Errorf("variable %s: attributes: got %#x, want %#x", v.name, found.Attributes, want)
 		}
+		if len(found.Data) == 0 {
+			return nil, fmt.Errorf("variable %s: empty: firmware deletes such a variable", v.name)
+		}
 		*v.into = found.Data
 	}
 	for _, name := range []string{"dbt", "dbr"} {

@@ -59,6 +59,7 @@ func TestSecureBootRefuses(t *testing.T) {
 		want   string
 	}{
 		{"attributes", func(s *varstore.Store) { find(s, "db").Attributes = 7 }, "variable db: attributes: got 0x7, want 0x27"},
+		{"empty", func(s *varstore.Store) { find(s, "dbx").Data = nil }, "variable dbx: empty"},
 		{"dbt", func(s *varstore.Store) { find(s, "dbx").Name = "dbt" }, "variable dbt: exists"},
 		{"dbr", func(s *varstore.Store) { find(s, "dbx").Name = "dbr" }, "variable dbr: exists"},
 		{"no SecureBootEnable", func(s *varstore.Store) { drop(s, "SecureBootEnable") }, "variable SecureBootEnable: missing"},

@@ -34,10 +34,11 @@ func Find(image *pe.File, certificates, db, dbx []byte) (*Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dbx: %w", err)
 	}
-	for i := range allowed {
-		if allowed[i].Kind == Other {
-			return nil, fmt.Errorf("db: entry %d: signature type %x was not seen: want certificates and SHA-256 digests", i, allowed[i].Type)
-		}
+	if err := checkKinds(allowed); err != nil {
+		return nil, fmt.Errorf("db: %w", err)
+	}
+	if err := checkKinds(forbidden); err != nil {
+		return nil, fmt.Errorf("dbx: %w", err)
 	}
 	digest := [32]byte(image.Authenticode(sha256.New()))
 	if lookup(forbidden, SHA256, digest[:]) != nil {
@@ -53,7 +54,25 @@ func Find(image *pe.File, certificates, db, dbx []byte) (*Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading signature: %w", err)
 	}
-	return findSigner(allowed, forbidden, signer)
+	e, err := findSigner(allowed, forbidden, signer)
+	if err == nil && e == nil && lookup(allowed, SHA256, digest[:]) != nil {
+		return nil, fmt.Errorf("db: allows the signed image %x by its digest and not by its signer: that was not seen", digest)
+	}
+	if err == nil && e == nil {
+		return nil, fmt.Errorf("signer %q: neither it nor its issuer %q is in db: firmware would not run the image", signer.Subject, signer.Issuer)
+	}
+	return e, err
+}
+
+// checkKinds refuses entries that Find does not understand: one of dbx may
+// forbid what an entry of db allows, such as the hash of a certificate.
+func checkKinds(list []Entry) error {
+	for i := range list {
+		if list[i].Kind == Other {
+			return fmt.Errorf("entry %d: signature type %x was not seen: want certificates and SHA-256 digests", i, list[i].Type)
+		}
+	}
+	return nil
 }
 
 // lookup finds the entry with that content.
@@ -67,7 +86,7 @@ func lookup(list []Entry, kind Kind, data []byte) *Entry {
 }
 
 // findSigner finds the first certificate of db that is the signer's or its
-// issuer's. Times are not looked at: firmware does not.
+// issuer's, nil if there is none. Times are not looked at: firmware does not.
 func findSigner(allowed, forbidden []Entry, signer *x509.Certificate) (*Entry, error) {
 	leads, err := leadsTo(forbidden, signer)
 	if err != nil {
@@ -79,9 +98,6 @@ func findSigner(allowed, forbidden []Entry, signer *x509.Certificate) (*Entry, e
 	e, err := leadsTo(allowed, signer)
 	if err != nil {
 		return nil, fmt.Errorf("db: %w", err)
-	}
-	if e == nil {
-		return nil, fmt.Errorf("signer %q: neither it nor its issuer %q is in db: firmware would not run the image", signer.Subject, signer.Issuer)
 	}
 	return e, nil
 }
