@@ -33,12 +33,8 @@ func ccel(b []byte) ([]Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	consistent := "every digest that is the hash of its data is right"
-	if err := l.CheckData(); err != nil {
-		consistent = err.Error()
-	}
 	items := []Item{
-		{Name: "data", Value: consistent},
+		consistent(&l.Header, l.CheckData()),
 		item("firmware_layout", "%s", rtmrLayout(l)),
 		item("filling", "%d bytes of 0x%02x", l.Filling, l.Filler),
 	}

@@ -232,7 +232,7 @@ func TestCCEL(t *testing.T) {
 	r := describe(t, shared(t, "dstack/ccel.bin"), "CCEL event log")
 	wants(t, r, map[string]string{
 		"firmware_layout": "l1",
-		"data":            "every digest that is the hash of its data is right",
+		"data":            "every SHA-256 and SHA-384 digest that is the hash of its data is right",
 		"events/0/sha384": "2b630fa1d8fa9b6e8c6507d2256803ed227888f7d1f62ca5cfbddfe495338b1c6a0fc339ea64700f0835c0897a662789", // parse_ccel.snap
 	})
 	r = describe(t, shared(t, "go-eventlog/cos-113-intel-tdx-dupe-separator.bin"), "CCEL event log")
