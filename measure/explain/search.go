@@ -137,7 +137,11 @@ func covers(list, part []Change) bool {
 // report puts the findings and what was searched into a result.
 func (s *search[S]) report(r *Result, subject string, free ...Axis) {
 	r.Tried += s.tried
-	r.Searched = append(r.Searched, free...)
+	for _, a := range free {
+		if a.Values > 0 {
+			r.Searched = append(r.Searched, a)
+		}
+	}
 	for _, a := range s.axes {
 		if len(a.choices) > 0 {
 			r.Searched = append(r.Searched, Axis{Name: a.name, Expected: a.expected, Values: len(a.choices)})

@@ -103,7 +103,7 @@ func (in SNP) Explain(reported []byte) (*Result, error) {
 		return nil, fmt.Errorf("explaining launch digest: no neighbour of the expected launch can be measured: %w", failed)
 	}
 	s.report(r, "this launch", Axis{
-		Name: axisVCPUs, Expected: fmt.Sprint(in.Launch.VCPUs), Values: snp.MaxVCPUs - 1,
+		Name: axisVCPUs, Expected: fmt.Sprint(in.Launch.VCPUs), Values: vcpuLimit(in.Launch, l.firmware[0]) - 1,
 	})
 	in.notes(r, reported)
 	return r, nil

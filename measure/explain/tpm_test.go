@@ -151,3 +151,40 @@ func TestLogOfBoot(t *testing.T) {
 		}
 	}
 }
+
+// TestLoadOptionsOfTheHost puts the load options of a real attack over the
+// events of PCR 9, once of a UKI with a command line and once of one without:
+// both give what the TPM returned. The initrd's digest is of that boot's log.
+func TestLoadOptionsOfTheHost(t *testing.T) {
+	t.Parallel()
+	log, err := eventlog.Decode(readFile(t, "../eventlog/testdata/uefi/kappend/evlog.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nine []step
+	for i := range log.Events {
+		if e := &log.Events[i]; e.PCR == 9 {
+			nine = append(nine, step{e.Describe(), e.Digest(eventlog.SHA256)})
+		}
+	}
+	if len(nine) != 2 {
+		t.Fatalf("PCR 9: got %d events, want 2", len(nine))
+	}
+	line := "console=ttyS0 evil=1"
+	s := tpmState{bank: tpm.SHA256, override: &line}
+	want := bootPCRs(t, "kappend", "sha256")
+	own := step{"LOADED_IMAGE::LoadOptions", make([]byte, 32)}
+	for _, c := range []struct {
+		index int
+		steps []step
+	}{{9, []step{own, nine[1]}}, {9, nine[1:]}, {12, nil}} {
+		got := extend(tpm.SHA256.New(), tpm.SHA256.Zero(), overridden(c.index, s, c.steps)...)
+		if !bytes.Equal(got, want[c.index]) {
+			t.Errorf("PCR %d of %d events: got %x, the TPM returned %x", c.index, len(c.steps), got, want[c.index])
+		}
+	}
+	// systemd, src/boot/stub.c, run: the profile is measured before the options.
+	if got := overridden(12, s, []step{{"profile 1", nil}}); len(got) != 2 || got[0].name != "profile 1" {
+		t.Errorf("PCR 12 with a profile: got %v", got)
+	}
+}

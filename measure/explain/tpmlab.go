@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf16"
 
 	"safebox/measure/tpm"
@@ -137,7 +138,8 @@ func (l *tpmLab) probe(index int, s tpmState, reported []byte) (found bool, chan
 }
 
 // overridden puts the load options of the host where systemd-stub and the
-// kernel measure them: PCR 12, and PCR 9 in place of the UKI's own command line.
+// kernel measure them: PCR 12, behind the choice of a profile, and PCR 9 in place
+// of the UKI's own command line. A UKI without one has the initrd alone there.
 func overridden(index int, s tpmState, steps []step) []step {
 	if s.override == nil {
 		return steps
@@ -145,9 +147,9 @@ func overridden(index int, s tpmState, steps []step) []step {
 	options := step{"load options", s.bank.Sum(wide(*s.override))}
 	switch {
 	case index == 9 && len(steps) > 0:
-		return append([]step{options}, steps[1:]...)
+		return append([]step{options}, steps[len(steps)-1:]...)
 	case index == 12:
-		return append([]step{options}, steps...)
+		return append(slices.Clip(steps), options)
 	}
 	return steps
 }
