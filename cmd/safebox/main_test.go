@@ -34,6 +34,9 @@ import (
 const root = "../.."
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == peakCommand {
+		os.Exit(runPeak(os.Args[2:]))
+	}
 	testscript.Main(m, map[string]func(){"safebox": main})
 }
 

@@ -263,14 +263,13 @@ func chain(ts *testscript.TestScript, neg bool, args []string) {
 		switch {
 		case kind == 0:
 			ts.Fatalf("page type %q", f[1])
-		case kind == 1 && f[4] == "firmware":
+		case kind == pageNormal && f[4] == "firmware":
 			contents = sum384(firmware[gpa-base : gpa-base+4096])
-		case kind == 1:
+		case kind == pageNormal:
 			contents = sum384(hashes)
 		}
-		info := append(slices.Concat(digest, contents), 0x70, 0, kind, 0, 0, 0, 0, 0)
-		digest = sum384(binary.LittleEndian.AppendUint64(info, gpa))
-		if kind == 2 {
+		digest = extendLaunch(digest, contents, kind, gpa)
+		if kind == pageVMSA {
 			digest, err = hex.DecodeString(f[3])
 			ts.Check(err)
 		}
@@ -284,6 +283,18 @@ func chain(ts *testscript.TestScript, neg bool, args []string) {
 	if got := seen["normal SNP_KERNEL_HASHES"]; got != len(args)/4 {
 		ts.Fatalf("got %d pages of kernel hashes, want %d", got, len(args)/4)
 	}
+}
+
+// Page types, AMD 56860, 8.17.2.
+const (
+	pageNormal = 1
+	pageVMSA   = 2
+)
+
+// extendLaunch is the launch digest after a page: AMD 56860, 8.17.2 (PAGE_INFO).
+func extendLaunch(digest, contents []byte, kind byte, gpa uint64) []byte {
+	info := append(slices.Concat(digest, contents), 0x70, 0, kind, 0, 0, 0, 0, 0)
+	return sum384(binary.LittleEndian.AppendUint64(info, gpa))
 }
 
 func sum384(b []byte) []byte {
