@@ -40,7 +40,7 @@ func (s *sequence) fwCfg(in *input) error {
 		}
 		c, source = directFWCfg(), Computed
 	}
-	if c.BootMenu == nil {
+	if len(c.BootMenu) == 0 {
 		return fmt.Errorf("fw_cfg item BootMenu: got none, want 2 bytes: it is always there")
 	}
 	for _, f := range []struct {

@@ -146,6 +146,7 @@ func TestRefuses(t *testing.T) {
 		{"image's digest said to be computed", Input{Disk: &Disk{Images: []Image{{Digest: m}, {Digest: &Measurement{Source: Computed}}}}}, `digest of image 1 "": source: got computed`},
 		{"HOB cut", Input{HOB: hob[:55]}, "TD HOB at 0x0: length: got 56, want a multiple of 8 from 8 to 55"},
 		{"HOB cut in a header", Input{HOB: append(bytes.Clone(hob), 3, 0)}, "TD HOB at 0x38: got 2 bytes, want a header of 8"},
+		{"second HOB cut", Input{HOB: append(bytes.Clone(hob), 3, 0, 48, 0, 0, 0, 0, 0)}, "TD HOB at 0x38: length: got 48, want a multiple of 8 from 8 to 8"},
 		{"HOB with its end", Input{HOB: append(bytes.Clone(hob), 0xff, 0xff, 8, 0, 0, 0, 0, 0)}, "TD HOB at 0x38: got the end of the list"},
 		{"HOB of length 0", Input{HOB: append(bytes.Clone(hob), 3, 0, 0, 0, 0, 0, 0, 0)}, "TD HOB at 0x38: length: got 0"},
 		{"HOB of length 12", Input{HOB: append(bytes.Clone(hob), 3, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0)}, "TD HOB at 0x38: length: got 12"},
