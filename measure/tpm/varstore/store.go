@@ -6,10 +6,10 @@
 // store of edk2 (MdeModulePkg/Include/Guid/VariableFormat.h, edk2-stable202502),
 // which is documented nowhere else. All numbers are little endian.
 //
-// The reader is strict: what a firmware would repair when it boots (a variable
-// whose update was cut short) is refused and not guessed at. What follows the
-// store in the volume, the working space and spare blocks of edk2's fault
-// tolerant writes, is not read.
+// The reader is strict: what a firmware would repair when it boots is refused
+// and not guessed at. That is a variable whose update was cut short, and all that
+// edk2's driver for fault tolerant writes may have left behind the store: a boot
+// would put its copy in the store's place.
 package varstore
 
 import (

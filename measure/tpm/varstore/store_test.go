@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -130,6 +131,27 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatalf("%s: %v", path, err)
 		}
 		checkRoundTrip(t, b, s)
+		b = shrink(b) // to where the store fills the volume
+		if s, err = Decode(b); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		checkRoundTrip(t, b, s)
+	}
+}
+
+// TestVariables meets the bound of variables exactly, and passes it.
+func TestVariables(t *testing.T) {
+	for n, ok := range map[int]bool{MaxVariables: true, MaxVariables + 1: false} {
+		head := shrink(flash(t, flashes()[0]))[:volumeHeaderSize+storeHeaderSize]
+		b := slices.Clone(head)
+		for range n {
+			b = (&Variable{State: Deleted, Name: "A"}).encode(b)
+		}
+		b = resize(append(b, 0xff))
+		_, err := Decode(b)
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "more than 4096 variables") {
+			t.Errorf("%d variables: got error %v", n, err)
+		}
 	}
 }
 
@@ -169,10 +191,39 @@ func TestDecodeRefuses(t *testing.T) {
 			copy(b[endOfRecords(b):], first)
 			return b
 		}, `"PK" of 8be4df61-93ca-11d2-aa0d-00e098032b8c: exists twice`},
+		{"cut off", func(b []byte) []byte {
+			// The store ends within a record; the volume goes on.
+			end := endOfRecords(b)
+			le.PutUint16(b[end:], 0x55aa)
+			b[end+2] = byte(Deleted)
+			le.PutUint32(b[0x58:], uint32(end+10-volumeHeaderSize))
+			return b
+		}, "header: got 10 bytes, want 60"},
 		{"padding", func(b []byte) []byte {
 			b[0x64+recordSize(b[0x64:])-1] = 0
 			return b
 		}, "padding: got 0x00"},
+		// OvmfPkg/VarStore.fdf.inc: the working block lies at 0x41000, the spare
+		// blocks from 0x42000 on.
+		{"event log", func(b []byte) []byte { b[0x40000] = 0; return b }, "behind the store at 0x40000: got 0x00"},
+		{"working block of another kind", func(b []byte) []byte { b[0x41000]++; return b }, "behind the store at 0x41000: got 0x2c"},
+		{"working block invalid", func(b []byte) []byte { b[0x41014] = 0xfc; return b }, "behind the store at 0x41000"},
+		{"a queued write", func(b []byte) []byte { b[0x41020] = 0xfe; return b }, "behind the store at 0x41020: got 0xfe"},
+		{"two working blocks", func(b []byte) []byte {
+			copy(b[0x42000:], b[0x41000:0x41020])
+			return b
+		}, "behind the store at 0x42000: got 0x2b"},
+		{"working block elsewhere", func(b []byte) []byte {
+			copy(b[0x40008:], b[0x41000:0x41020])
+			return b
+		}, "behind the store at 0x40008: got 0x2b"},
+		{"spare", func(b []byte) []byte { b[0x83fff] = 0; return b }, "behind the store at 0x83fff: got 0x00"},
+		{"working block cut", func(b []byte) []byte {
+			size := le.Uint32(b[0x58:])
+			b = resize(b[:0x4101f])
+			le.PutUint32(b[0x58:], size)
+			return b
+		}, "behind the store at 0x41000: got 0x2b"},
 		{"rubbish behind", func(b []byte) []byte { b[0x3ffff] = 0; return b }, "0x3ffff: got 0x00 behind the last variable"},
 	}
 	for _, tt := range tests {
@@ -224,14 +275,17 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// shrink cuts a flash to 32 kB, so that the fuzzer gets on: the sizes in the
-// headers and the checksum are made to fit.
+// shrink cuts a flash to 32 kB, so that the fuzzer gets on.
 func shrink(b []byte) []byte {
-	le := binary.LittleEndian
 	const size = 0x8000
-	b = b[:size:size]
-	le.PutUint64(b[0x20:], size)
-	le.PutUint32(b[0x58:], size-volumeHeaderSize)
+	return resize(b[:size:size])
+}
+
+// resize makes the sizes in the headers and the checksum fit.
+func resize(b []byte) []byte {
+	le := binary.LittleEndian
+	le.PutUint64(b[0x20:], uint64(len(b)))
+	le.PutUint32(b[0x58:], uint32(len(b)-volumeHeaderSize))
 	le.PutUint16(b[0x32:], 0)
 	sum := uint16(0)
 	for i := 0; i < volumeHeaderSize; i += 2 {

@@ -67,7 +67,11 @@ func openVolume(b []byte) ([]byte, error) {
 	if sum != 0 {
 		return nil, fmt.Errorf("volume header at 0x32: checksum: words add up to %#04x, want 0", sum)
 	}
-	return openStore(b[volumeHeaderSize:])
+	store, err := openStore(b[volumeHeaderSize:])
+	if err != nil {
+		return nil, err
+	}
+	return store, checkWrites(b, volumeHeaderSize+len(store))
 }
 
 // openStore checks the VARIABLE_STORE_HEADER and cuts the store to its size
@@ -90,4 +94,44 @@ func openStore(b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("store header at %#x: format and state: got %#02x %#02x, want %#02x %#02x", volumeHeaderSize+20, b[20], b[21], storeFormatted, storeHealthy)
 	}
 	return b[:size], nil
+}
+
+// Sizes of the area of fault tolerant writes.
+const (
+	workingBlockSize  = 32     // edk2 FaultTolerantWrite.h, EFI_FAULT_TOLERANT_WORKING_BLOCK_HEADER
+	workingBlockAlign = 0x1000 // the block size of OVMF's flash (OvmfPkg/VarStore.fdf.inc)
+	workingBlockValid = 0xfe   // WorkingBlockValid is cleared, WorkingBlockInvalid is not
+)
+
+// workingBlock is gEdkiiWorkingBlockSignatureGuid (edk2,
+// MdeModulePkg/Include/Guid/SystemNvDataGuid.h).
+func workingBlock() GUID {
+	return GUID{0x2b, 0x29, 0x58, 0x9e, 0x68, 0x7c, 0x7d, 0x49, 0xa0, 0xce, 0x65, 0x00, 0xfd, 0x9f, 0x1b, 0x95}
+}
+
+// checkWrites looks at what follows the store: erased flash, and in it at most
+// the header of a working block, whose queue of writes is empty (edk2
+// FaultTolerantWrite.h):
+//
+//	Signature       16 bytes
+//	Crc             u32
+//	state           u8
+//	Reserved        3 bytes
+//	WriteQueueSize  u64
+//
+// The CRC is not looked at: firmware that finds it wrong searches the spare
+// blocks, which are erased, and writes a new header.
+func checkWrites(b []byte, off int) error {
+	for found := false; ; found = true {
+		i := firstWritten(b[off:])
+		if i < 0 {
+			return nil
+		}
+		off += i
+		rest := b[off:]
+		if found || off%workingBlockAlign != 0 || len(rest) < workingBlockSize || GUID(rest[:16]) != workingBlock() || rest[20] != workingBlockValid {
+			return fmt.Errorf("behind the store at %#x: got %#02x, want erased flash, or one working block without writes: a flash with fault tolerant writes was not seen to boot", off, b[off])
+		}
+		off += workingBlockSize
+	}
 }
