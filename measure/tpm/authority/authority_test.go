@@ -264,6 +264,56 @@ func TestSignatureRefuses(t *testing.T) {
 	}
 }
 
+// TestMessageRefuses changes single bytes of a PKCS #7 message. Offsets are
+// those that "openssl asn1parse" (3.0.19) prints for it. The length counts the
+// padding, as sbsigntool's does.
+func TestMessageRefuses(t *testing.T) {
+	image, table := addon(t)
+	sum := [32]byte(image.Authenticode(sha256.New()))
+	const length = 1538 // of the message; padding follows
+	binary.LittleEndian.PutUint32(table, uint32(len(table)))
+	for _, tt := range []struct {
+		name string
+		at   int
+		b    byte
+		want string
+	}{
+		{"type", 14, 3, "PKCS #7 message: type: got 1.2.840.113549.1.7.3, want 1.2.840.113549.1.7.2"},
+		{"type of the content", 56, 5, "signed content: type: got 1.3.6.1.4.1.311.2.1.5"},
+		{"digest algorithm of the content", 128, 2, "signed content: digest algorithm: got 2.16.840.1.101.3.4.2.2"},
+		{"digest", 133, 0, "signed content: digest: got 009f98ed"},
+		{"serial number", 996, 0x22, "the one there is not the signer's"},
+		{"name of the issuer", 982, 'S', "the one there is not the signer's"},
+		{"digest algorithm of the signer", 1028, 2, "signer: digest algorithm: got 2.16.840.1.101.3.4.2.2"},
+		{"signing time as a digest", 1073, 4, "signer: authenticated attributes: message digest: asn1"},
+		{"no message digest", 1103, 6, "message digest: missing"},
+		{"message digest", 1108, 0, "signer: message digest: got 00fa242e"},
+		{"two message digests", 1152, 4, "message digest: told twice"},
+		{"attribute", 1140, 0x31, "signer: authenticated attributes: asn1"},
+		{"signature algorithm", 1275, 0x0b, "signer: signature algorithm: got 1.2.840.113549.1.1.11"},
+		{"signing time", 1078, '3', "signer: crypto/rsa"},
+		{"signature", 1290, 0, "signer: crypto/rsa"},
+		{"padding", length, 1, "PKCS #7 message: 6 bytes follow it"},
+	} {
+		b := bytes.Clone(table)
+		b[winHeaderSize+tt.at] = tt.b
+		_, err := openSignature(b, sum)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
+		}
+	}
+	// Two bytes more within the message, behind SignedData.
+	b := bytes.Clone(table)
+	be := binary.BigEndian
+	for _, at := range []int{2, 17} {
+		be.PutUint16(b[winHeaderSize+at:], be.Uint16(b[winHeaderSize+at:])+2)
+	}
+	b[winHeaderSize+length] = 5 // a NULL
+	if _, err := openSignature(b, sum); err == nil || !strings.Contains(err.Error(), "signed data: 2 bytes follow") {
+		t.Errorf("two bytes more: got error %v", err)
+	}
+}
+
 func TestDatabaseRefuses(t *testing.T) {
 	le := binary.LittleEndian
 	good := list(t, typeSHA256, make([]byte, 32), make([]byte, 32))
