@@ -82,6 +82,26 @@ func TestDecodeCCELTableRefuses(t *testing.T) {
 	}
 }
 
+// TestCCELTableLimits meets the limits of the log's place exactly.
+func TestCCELTableLimits(t *testing.T) {
+	table, err := DecodeCCELTable(vectortest.File(t, vectors(), "go-eventlog/CCEL.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		size, address uint64
+		ok            bool
+	}{
+		{1, 1, true}, {MaxSize, 1, true}, {MaxSize + 1, 1, false}, {0, 1, false}, {1, 0, false},
+		{2, 1<<64 - 3, true}, {2, 1<<64 - 2, false},
+	} {
+		table.LogSize, table.LogAddress = tt.size, tt.address
+		if _, err := DecodeCCELTable(table.Encode()); (err == nil) != tt.ok {
+			t.Errorf("%#x bytes at %#x: got error %v", tt.size, tt.address, err)
+		}
+	}
+}
+
 func TestCheckLog(t *testing.T) {
 	table, err := DecodeCCELTable(vectortest.File(t, vectors(), "go-eventlog/CCEL.bin"))
 	if err != nil {

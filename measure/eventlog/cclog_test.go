@@ -47,7 +47,7 @@ func TestGuestLogs(t *testing.T) {
 func TestZeroFilling(t *testing.T) {
 	b := vectortest.File(t, vectors(), "go-eventlog/CCEL_unpadded.data.bin")
 	b[0] = 0
-	for _, n := range []int{1, 3, 7, 8, 4096} {
+	for _, n := range []int{1, 3, 7, 8, 4096, MaxSize - len(b)} {
 		l, err := DecodeCCEL(append(b[:len(b):len(b)], make([]byte, n)...))
 		if err != nil {
 			t.Errorf("%d zeros: %v", n, err)
@@ -89,6 +89,9 @@ func TestDecodeCCELRefuses(t *testing.T) {
 		{"zeros behind 0xff", fill(append(ff(64), 0)...), "filling: got 0x00 after 64 bytes of 0xff"},
 		{"0xff behind zeros", fill(append(make([]byte, 8), 0xff)...), "filling: got 0xff after 8 bytes of 0x00"},
 		{"one other byte of a large filling", fill(append(ff(4096), 0xfe)...), "filling: got 0xfe after 4096 bytes of 0xff"},
+		{"a mark alone", fill(0xff, 0xff, 0xff, 0xff, 3, 0, 0, 0), "filling: got 0x03 after 4 bytes of 0xff"},
+		{"a mark of zeros alone", fill(0, 0, 0, 0, 0, 0, 0, 0, 1), "filling: got 0x01 after 8 bytes of 0x00"},
+		{"half a mark of zeros", fill(0, 0, 0, 0, 0, 0, 0, 0x80), "parsing event 19 at 0x7ea"},
 		{"half a mark", fill(0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 0), "parsing event 19 at 0x7ea"},
 		{"other filling", fill(bytes.Repeat([]byte{0xcc}, 64)...), "register index: got 3435973836, want below 5"},
 		{"too long", fill(make([]byte, MaxSize)...), "want at most 1048576"},
@@ -170,6 +173,17 @@ func TestDuplicateSeparators(t *testing.T) {
 				t.Errorf("%s: %s: got error %v, want one with %q", name, MRName(uint32(mr)), err, text)
 			}
 		}
+	}
+}
+
+// TestSeparatorsFirst: the first event is an event like others.
+func TestSeparatorsFirst(t *testing.T) {
+	l := &CCLog{Events: []Event{{PCR: 1, Type: Separator}, {PCR: 2, Type: Separator}, {PCR: 1, Type: Separator}}}
+	if err := l.DuplicateSeparators(1); err == nil || !strings.Contains(err.Error(), "event 2, after event 0") {
+		t.Errorf("RTMR0: got error %v", err)
+	}
+	if err := l.DuplicateSeparators(2); err != nil {
+		t.Errorf("RTMR1: %v", err)
 	}
 }
 

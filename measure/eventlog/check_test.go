@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,6 +98,14 @@ func TestVariableBoot(t *testing.T) {
 	value.Data[16]++
 	if err := value.CheckData(); err == nil {
 		t.Error("wrong name length: no error")
+	}
+	// Lengths that only add up modulo 2^64.
+	chars := uint64(len(value.Data)) // more than there are
+	le := binary.LittleEndian
+	le.PutUint64(value.Data[16:], chars)
+	le.PutUint64(value.Data[24:], uint64(len(value.Data)-name)-2*chars)
+	if err := value.CheckData(); err == nil {
+		t.Error("lengths that wrap: no error")
 	}
 	for _, typ := range []Type{EFIVariableDriverConfig, EFIVariableBoot2, EFIVariableAuthority} {
 		e := *of(readLog(t, "uefi/esp/evlog.bin"))

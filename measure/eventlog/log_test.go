@@ -129,6 +129,23 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// TestAlgorithmLimits meets the limits of the header exactly.
+func TestAlgorithmLimits(t *testing.T) {
+	for _, tt := range []struct {
+		count int
+		size  uint16
+		ok    bool
+	}{{1, 64, true}, {MaxAlgorithms, 64, true}, {MaxAlgorithms + 1, 1, false}, {1, 65, false}, {1, 0, false}} {
+		l := &Log{Header: Header{VersionMajor: 2, UintnSize: 1}}
+		for i := range tt.count {
+			l.Header.Algorithms = append(l.Header.Algorithms, AlgorithmSize{Algorithm(0x2000 + i), tt.size})
+		}
+		if _, err := Decode(l.Encode()); (err == nil) != tt.ok {
+			t.Errorf("%d algorithms of %d bytes: got error %v", tt.count, tt.size, err)
+		}
+	}
+}
+
 func TestTooManyEvents(t *testing.T) {
 	l := readLog(t, "uefi/esp/evlog.bin")
 	e := l.Events[8]

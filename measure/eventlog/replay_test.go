@@ -19,11 +19,34 @@ func TestReplayRefusesBanks(t *testing.T) {
 	}
 }
 
-func TestReplayRefusesDynamicPCR(t *testing.T) {
-	l := readLog(t, "uefi/esp/evlog.bin")
-	l.Events[40].PCR = 17
-	if _, err := l.Replay(SHA256); err == nil || !strings.Contains(err.Error(), "replaying event 40: PCR 17") {
-		t.Errorf("got error %v", err)
+func TestReplayRefusesPCR(t *testing.T) {
+	for pcr, want := range map[uint32]string{
+		15: "", 16: "", 23: "",
+		17: "replaying event 40: PCR 17", 18: "PCR 18", 19: "PCR 19", 20: "PCR 20", 21: "PCR 21", 22: "PCR 22",
+		24: "replaying event 40: PCR index: got 24, want below 24", ^uint32(0): "PCR index: got 4294967295",
+	} {
+		l := readLog(t, "uefi/esp/evlog.bin")
+		l.Events[40].PCR = pcr
+		_, err := l.Replay(SHA256)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("PCR %d: got error %v, want %q", pcr, err, want)
+		}
+	}
+}
+
+// TestAlgorithms compares with the TCG Algorithm Registry 1.34, table 3, and
+// the sizes of FIPS 180-4 and GB/T 32905.
+func TestAlgorithms(t *testing.T) {
+	for id, want := range map[Algorithm]struct {
+		name string
+		size int
+	}{
+		0x0004: {"sha1", 20}, 0x000b: {"sha256", 32}, 0x000c: {"sha384", 48}, 0x000d: {"sha512", 64}, 0x0012: {"sm3", 32},
+		0x0005: {"algorithm 0x0005", 0},
+	} {
+		if got := id.String(); got != want.name || id.Size() != want.size {
+			t.Errorf("%#04x: got %s with %d bytes, want %s with %d", uint16(id), got, id.Size(), want.name, want.size)
+		}
 	}
 }
 
