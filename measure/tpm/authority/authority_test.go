@@ -314,6 +314,20 @@ func TestMessageRefuses(t *testing.T) {
 	}
 }
 
+// TestPadding: a table is padded to a multiple of 8 (PE Format, "The Attribute
+// Certificate Table"), and more would be another certificate.
+func TestPadding(t *testing.T) {
+	image, table := addon(t)
+	sum := [32]byte(image.Authenticode(sha256.New()))
+	size := int(binary.LittleEndian.Uint32(table))
+	for n, ok := range map[int]bool{0: true, 7: true, 8: false} {
+		b := append(bytes.Clone(table[:size]), make([]byte, n)...)
+		if _, err := openSignature(b, sum); (err == nil) != ok {
+			t.Errorf("%d bytes of padding: got error %v", n, err)
+		}
+	}
+}
+
 func TestDatabaseRefuses(t *testing.T) {
 	le := binary.LittleEndian
 	good := list(t, typeSHA256, make([]byte, 32), make([]byte, 32))
@@ -337,6 +351,7 @@ func TestDatabaseRefuses(t *testing.T) {
 		{"signature header", change(20, 1), "signature header size: got 1"},
 		{"signature size 0", change(24, 0), "signature size: got 0"},
 		{"signature size 16", change(24, 16), "signature size: got 16"},
+		{"no content", list(t, typeRSA, nil, nil), "signature size: got 16, want above 16"},
 		{"does not divide", change(24, 47), "signature size: got 47"},
 		{"not SHA-256", change(24, 32), "signature size: got 32, want 48 for SHA-256"},
 		{"no signatures", change(16, 28)[:28], "signature size: got 48"},

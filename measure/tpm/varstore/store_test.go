@@ -139,6 +139,19 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestLastVariable: a record may end where the store does, and not behind it.
+func TestLastVariable(t *testing.T) {
+	b := shrink(flash(t, flashes()[0]))[:volumeHeaderSize+storeHeaderSize]
+	b = (&Variable{State: Added, Name: "A", Data: []byte("four")}).encode(bytes.Clone(b))
+	s, err := Decode(resize(b))
+	if err != nil || len(s.Variables) != 1 || string(s.Variables[0].Data) != "four" {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	if _, err := Decode(resize(b[:len(b)-1])); err == nil || !strings.Contains(err.Error(), "want at most 7 in all") {
+		t.Errorf("cut: got error %v", err)
+	}
+}
+
 // TestVariables meets the bound of variables exactly, and passes it.
 func TestVariables(t *testing.T) {
 	for n, ok := range map[int]bool{MaxVariables: true, MaxVariables + 1: false} {
