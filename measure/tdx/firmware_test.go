@@ -57,6 +57,9 @@ func TestDebianFirmware(t *testing.T) {
 		if got := p.Registers[MRTD].Source(); got != FromFile {
 			t.Errorf("mrtd: source: got %v, want %v", got, FromFile)
 		}
+		if got := p.Registers[RTMR3].Source(); got != Computed {
+			t.Errorf("rtmr3: source: got %v, want %v", got, Computed)
+		}
 	}
 	r := mustPredict(t, in).Registers[RTMR0]
 	if r.Value == nil || r.Source() != FromFile {
