@@ -15,6 +15,7 @@ package authority
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -110,7 +111,7 @@ func leadsTo(list []Entry, signer *x509.Certificate) (*Entry, error) {
 		if bytes.Equal(list[i].Data(), signer.Raw) {
 			return &list[i], nil
 		}
-		cert, err := x509.ParseCertificate(list[i].Data())
+		cert, err := parseCertificate(list[i].Data())
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", i, err)
 		}
@@ -127,4 +128,19 @@ func leadsTo(list []Entry, signer *x509.Certificate) (*Entry, error) {
 		}
 	}
 	return nil, nil
+}
+
+// maxRSA bounds an RSA key in bits, as OpenSSL does in firmware (rsa.h,
+// OPENSSL_RSA_MAX_MODULUS_BITS): the time of a check grows with its square.
+const maxRSA = 16384
+
+func parseCertificate(der []byte) (*x509.Certificate, error) {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSA {
+		return nil, fmt.Errorf("x509: RSA key: got %d bits, want at most %d", key.N.BitLen(), maxRSA)
+	}
+	return cert, nil
 }

@@ -2,11 +2,16 @@ package authority
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
 	"io"
+	"math/big"
 	"os"
 	"slices"
 	"strings"
@@ -207,6 +212,39 @@ func TestFind(t *testing.T) {
 		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
 		}
+	}
+}
+
+// TestLargeKey: a key of half a million bits takes 20 s to check once.
+func TestLargeKey(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bits, ok := range map[uint]bool{16384: true, 16385: false} {
+		n := new(big.Int).Lsh(big.NewInt(1), bits-1)
+		template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: 3}, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = parseCertificate(der)
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "RSA key: got 16385 bits, want at most 16384") {
+			t.Errorf("%d bits: got error %v", bits, err)
+		}
+	}
+	image, table := addon(t)
+	cert := certificate(t, image, table)
+	huge := new(big.Int).Lsh(big.NewInt(1), 16385)
+	issuer := mustParse(t, cert).RawIssuer
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), RawSubject: issuer}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &rsa.PublicKey{N: huge.SetBit(huge, 0, 1), E: 3}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Find(image, table, list(t, typeX509, der), nil)
+	if err == nil || !strings.Contains(err.Error(), "db: entry 0: x509: RSA key") {
+		t.Errorf("in db: got error %v", err)
 	}
 }
 

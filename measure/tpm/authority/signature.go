@@ -150,7 +150,7 @@ func unmarshal(der []byte, into any) error {
 // decodeCertificate returns the signer's certificate. With more than one in
 // the message, firmware builds chains, which was not seen.
 func decodeCertificate(sd *signedData) (*x509.Certificate, error) {
-	cert, err := x509.ParseCertificate(sd.Certificates.Bytes)
+	cert, err := parseCertificate(sd.Certificates.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("certificates of the signature: want exactly one: %w", err)
 	}
