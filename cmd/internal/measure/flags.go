@@ -42,7 +42,7 @@ func checkFlag(c *cobra.Command, f *pflag.Flag) error {
 
 func isEmpty(v pflag.Value) bool {
 	if list, ok := v.(pflag.SliceValue); ok {
-		return slices.Contains(list.GetSlice(), "")
+		return len(list.GetSlice()) == 0 || slices.Contains(list.GetSlice(), "")
 	}
 	return v.Type() == "string" && v.String() == ""
 }
