@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"crypto/x509"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -204,5 +205,23 @@ func TestPartsOfEnclave(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantSentences(t, list[0], "the reported PCR 0 is what this enclave gives with "+want)
+	}
+}
+
+// TestOtherImages: what is said of the expected image's command line and
+// ramdisks is not said of an image that has others.
+func TestOtherImages(t *testing.T) {
+	t.Parallel()
+	in := Nitro{
+		Input:  nitro.Input{Image: enclaveImage(t, "two_ramdisks.eif")},
+		Images: []Named[*eif.File]{{"fewer", enclaveImage(t, "one_ramdisk.eif")}, {"signed", enclaveImage(t, "signed_p384.eif")}},
+	}
+	l := newNitroLab(&in)
+	l.images[2].text += " quiet"
+	choices := l.imageAxis().choices
+	for i, want := range []string{axisRamdisks + " " + axisBorder, axisCommandLine} {
+		if got := strings.Join(choices[i].closes, " "); got != want {
+			t.Errorf("%s: closes %q, want %q", choices[i].value, got, want)
+		}
 	}
 }

@@ -3,11 +3,16 @@ package explain
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"safebox/measure/nitro"
+)
+
+// Names of axes of an enclave.
+const (
+	axisRamdisks = "order of the ramdisks"
+	axisBorder   = "ramdisks in PCR 1"
 )
 
 // axes lists those that a register depends on.
@@ -49,10 +54,18 @@ func (l *nitroLab) debugAxis(pcr0 []byte) axis[nitroState] {
 func (l *nitroLab) imageAxis() axis[nitroState] {
 	a := axis[nitroState]{name: "image", expected: l.images[0].name}
 	for i, im := range l.images[1:] {
-		a.choices = append(a.choices, choice[nitroState]{
+		c := choice[nitroState]{
 			value: im.name, phrase: instead("image", im.name, "the expected one"),
 			set: func(s *nitroState) { s.image, s.last = i+1, im.last },
-		})
+		}
+		// Other axes are changes of what the expected image holds.
+		if im.text != l.images[0].text {
+			c.closes = append(c.closes, axisCommandLine)
+		}
+		if len(im.ramdisks) != len(l.images[0].ramdisks) {
+			c.closes = append(c.closes, axisRamdisks, axisBorder)
+		}
+		a.choices = append(a.choices, c)
 	}
 	return a
 }
@@ -65,13 +78,8 @@ func extendAxis(phrase string) axis[nitroState] {
 
 // commandLineAxis: an image holds no NUL, so that line ends are what differs.
 func (l *nitroLab) commandLineAxis() axis[nitroState] {
-	a := axis[nitroState]{name: axisCommandLine, expected: "unknown text"}
-	data := l.images[0].commandLine
-	b := make([]byte, data.Size())
-	if _, err := data.ReadAt(b, 0); err != nil && err != io.EOF {
-		return a
-	}
-	text := string(b)
+	a := axis[nitroState]{name: axisCommandLine}
+	text := l.images[0].text
 	a.expected = fmt.Sprintf("%q", text)
 	list := commandLines(&text, l.in.CommandLines)
 	list = append(list, line{
@@ -104,7 +112,7 @@ func (l *nitroLab) placeAxis() axis[nitroState] {
 // ramdisksAxis: the order in the file is the order of hashing.
 func (l *nitroLab) ramdisksAxis() axis[nitroState] {
 	n := len(l.images[0].ramdisks)
-	a := axis[nitroState]{name: "order of the ramdisks", expected: orderText(identity(n))}
+	a := axis[nitroState]{name: axisRamdisks, expected: orderText(identity(n))}
 	if n < 2 || n > maxRamdisks {
 		return a
 	}
@@ -149,7 +157,7 @@ func permutations(n int) [][]int {
 // stays.
 func (l *nitroLab) borderAxis() axis[nitroState] {
 	n := len(l.images[0].ramdisks)
-	a := axis[nitroState]{name: "ramdisks in PCR 1", expected: "1"}
+	a := axis[nitroState]{name: axisBorder, expected: "1"}
 	for first := range n + 1 {
 		if first == 1 {
 			continue

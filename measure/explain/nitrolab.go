@@ -48,7 +48,8 @@ type nitroImage struct {
 	name                string
 	kernel, commandLine *io.SectionReader
 	ramdisks            []*io.SectionReader
-	last                bool
+	last                bool   // the command line stands behind the ramdisks
+	text                string // of the command line
 }
 
 func newNitroLab(in *Nitro) *nitroLab {
@@ -75,7 +76,7 @@ func certificateOf(in *nitro.Input) *x509.Certificate {
 }
 
 func readImage(name string, f *eif.File) nitroImage {
-	im := nitroImage{name: name}
+	im := nitroImage{name: name, text: string(f.CommandLine)}
 	for _, s := range f.Sections {
 		switch s.Type {
 		case eif.KernelSection:

@@ -157,7 +157,7 @@ func (in *SNP) expected() ([]byte, error) {
 // notes says what the digest can't tell.
 func (in *SNP) notes(r *Result, reported []byte) {
 	if bytes.Count(reported, []byte{0}) == len(reported) {
-		r.note("the reported digest is all zeros: nothing was launched")
+		r.note("the reported digest is all zeros, which no launch gives")
 	}
 	if len(reported) == 32 && in.Owner == nil && len(r.Findings) == 0 {
 		r.note("what LAUNCH_MEASURE answers is an HMAC of the launch digest, not the digest: without the session's key (TIK) it can't be told from any other value")
