@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -137,6 +138,46 @@ func TestUKIAlone(t *testing.T) {
 	}
 }
 
+// TestUKIWithSecureBoot compares with the log of the boot sb-hash257
+// (../tpm/testdata/README.md): the unsigned UKI is let through by its digest in db,
+// which that entry shows, and its inner kernel is not measured by firmware.
+func TestUKIWithSecureBoot(t *testing.T) {
+	boots := os.DirFS("../tpm/testdata/boots")
+	log, err := eventlog.Decode(vectortest.File(t, boots, "sb-hash257/evlog.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := assemble(vectortest.File(t, os.DirFS(".."), "pe/testdata/linuxx64.efi.stub"), []part{
+		{".cmdline", vectortest.File(t, boots, "inputs/cmdline")},
+		{".uname", vectortest.File(t, boots, "inputs/uname")},
+		{".initrd", vectortest.File(t, os.DirFS(".."), "tpm/testdata/osrel/initrd.cpio")},
+		{".linux", pinnedKernel(t)},
+	})
+	firmware := debianOVMF(t)
+	copy(firmware, vectortest.File(t, boots, "inputs/hash.fd"))
+	in := Input{Layout: L1, Memory: 2 << 30, Firmware: open(t, firmware), UKI: &UKI{Boot: tpm.ESP, Image: image}}
+	if in.Variables, err = ReadVariables(in.Firmware); err != nil {
+		t.Fatal(err)
+	}
+	p := mustPredict(t, in)
+	want := oneSeparator(pcrDigests(log, 2, 3, 4, 5, 6)) // action, separator, partition table, UKI, exits
+	want[2] = Digest{}                                   // not given here
+	if got := digests(p.Registers[RTMR1]); len(want) != 6 || !slices.Equal(got, want) {
+		t.Errorf("rtmr1: got %v, want %v", got, want)
+	}
+	if got, want := digests(p.Registers[RTMR2]), pcrDigests(log, 8, 9, 10, 11, 12, 13, 14, 15); !slices.Equal(got, want) {
+		t.Errorf("rtmr2: got %v, want %v", got, want)
+	}
+	pcr7, rtmr0 := pcrDigests(log, 7), digests(p.Registers[RTMR0])
+	if got := rtmr0[len(rtmr0)-1]; len(pcr7) != 7 || got != pcr7[6] {
+		t.Errorf("rtmr0: authority: got %v, want %v", got, pcr7)
+	}
+	in.Variables.DBX = []byte("x") // no list of signatures
+	if _, err := Predict(in); err == nil || !strings.Contains(err.Error(), "predicting PCRs") {
+		t.Errorf("damaged dbx: got error %v", err)
+	}
+}
+
 // TestUKIWithUnknownSecureBoot: whether systemd-stub 257 has firmware measure
 // the inner kernel depends on Secure Boot: PCR 4 of the boot sb-kernel257 in
 // ../tpm/testdata/boots has no event for it.
@@ -198,5 +239,31 @@ func TestStubsTaggedEvents(t *testing.T) {
 	}
 	if want := "command line,section,initrd"; strings.Join(got, ",") != want {
 		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+// TestRegistersOfPCRs has edk2's map of PCRs to registers (SecurityPkg,
+// TdxMeasurementCommon.c): 2 to 6 are RTMR1, 8 to 15 RTMR2.
+func TestRegistersOfPCRs(t *testing.T) {
+	e := &ukiEvents{}
+	for pcr := range eventlog.PCRs {
+		typ := eventlog.IPL
+		if pcr%2 == 1 {
+			typ = eventlog.EFIAction
+		}
+		digest := tpm.Digest(bytes.Repeat([]byte{byte(pcr)}, sha512.Size384))
+		e.sequence = append(e.sequence, tpm.PCREvent{PCR: pcr, Event: tpm.Event{Type: typ, Digest: digest}})
+	}
+	for want, r := range map[string]Register{"2 3 4 5 6": e.rtmr1(&sequence{}), "8 9 10 11 12 13 14 15": e.rtmr2()} {
+		var got []string
+		for _, e := range r.Events {
+			got = append(got, strconv.Itoa(int(e.Digest[0])))
+			if want := map[bool]Source{true: Computed, false: FromFile}[e.Type == eventlog.EFIAction]; e.Source != want {
+				t.Errorf("PCR %d: %v: source: got %v, want %v", e.Digest[0], e.Type, e.Source, want)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("got events of PCRs %v, want %s", got, want)
+		}
 	}
 }
