@@ -1,6 +1,7 @@
 package tpm
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -24,6 +25,10 @@ func TestRealBoots(t *testing.T) {
 			for pcr, r := range p.PCRs {
 				if r.Rule == Missing || r.Rule == Unlisted && pcr < 16 {
 					t.Errorf("%s: %v PCR %d: rule %v", c.name, bank, pcr, r.Rule)
+				}
+				// PCR 15 is zero until the guest extends it.
+				if zero := bytes.Equal(registers[bank][pcr], bank.Zero()); pcr < 15 && zero != (r.Rule == Zero) {
+					t.Errorf("%s: %v PCR %d: rule %v, the TPM had %x", c.name, bank, pcr, r.Rule, registers[bank][pcr])
 				}
 			}
 			for _, d := range p.Compare(registers[bank]) {
