@@ -92,8 +92,13 @@ func TestCCELTableLimits(t *testing.T) {
 		size, address uint64
 		ok            bool
 	}{
-		{1, 1, true}, {MaxSize, 1, true}, {MaxSize + 1, 1, false}, {0, 1, false}, {1, 0, false},
-		{2, 1<<64 - 3, true}, {2, 1<<64 - 2, false},
+		{1, 1, true},
+		{MaxSize, 1, true},
+		{MaxSize + 1, 1, false},
+		{0, 1, false},
+		{1, 0, false},
+		{2, 1<<64 - 3, true},
+		{2, 1<<64 - 2, false},
 	} {
 		table.LogSize, table.LogAddress = tt.size, tt.address
 		if _, err := DecodeCCELTable(table.Encode()); (err == nil) != tt.ok {
