@@ -168,14 +168,25 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// refusal is a change to a flash and a part of the error that it gives.
+type refusal struct {
+	name   string
+	change func(b []byte) []byte
+	want   string
+}
+
 func TestDecodeRefuses(t *testing.T) {
-	// The first record of ca.fd is PK: header at 0x64, name at 0xa0, data at 0xa6.
+	for _, tt := range slices.Concat(headerRefusals(), recordRefusals(), restRefusals()) {
+		_, err := Decode(tt.change(flash(t, flashes()[0])))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+func headerRefusals() []refusal {
 	le := binary.LittleEndian
-	tests := []struct {
-		name   string
-		change func(b []byte) []byte
-		want   string
-	}{
+	return []refusal{
 		{"empty", func([]byte) []byte { return nil }, "size: got 0"},
 		{"too large", func([]byte) []byte { return make([]byte, MaxSize+1) }, "size: got 16777217"},
 		{"not a volume", func(b []byte) []byte { b[0x28] = 'x'; return b }, `volume header at 0x28: signature: got "xFVH"`},
@@ -188,6 +199,14 @@ func TestDecodeRefuses(t *testing.T) {
 		{"store too large", func(b []byte) []byte { le.PutUint32(b[0x58:], 0x84000); return b }, "store header at 0x58: size: got 0x84000"},
 		{"store too small", func(b []byte) []byte { le.PutUint32(b[0x58:], 27); return b }, "store header at 0x58: size: got 0x1b"},
 		{"store unhealthy", func(b []byte) []byte { b[0x5d] = 0xff; return b }, "store header at 0x5c: format and state"},
+	}
+}
+
+// recordRefusals: the first record of ca.fd is PK, with its header at 0x64, its
+// name at 0xa0 and its data at 0xa6.
+func recordRefusals() []refusal {
+	le := binary.LittleEndian
+	return []refusal{
 		{"cut short", func(b []byte) []byte { b[0x66] = 0x7f; return b }, "parsing variable 0 at 0x64: state: got 0x7f, the mark of an update"},
 		{"in transition", func(b []byte) []byte { b[0x66] = 0x3e; return b }, "state: got 0x3e, the mark of an update"},
 		{"unknown state", func(b []byte) []byte { b[0x66] = 0x00; return b }, "state: got 0x00, want 0x3f"},
@@ -216,6 +235,13 @@ func TestDecodeRefuses(t *testing.T) {
 			b[0x64+recordSize(b[0x64:])-1] = 0
 			return b
 		}, "padding: got 0x00"},
+	}
+}
+
+// restRefusals: the store ends at 0x40000.
+func restRefusals() []refusal {
+	le := binary.LittleEndian
+	return []refusal{
 		// OvmfPkg/VarStore.fdf.inc: the working block lies at 0x41000, the spare
 		// blocks from 0x42000 on.
 		{"event log", func(b []byte) []byte { b[0x40000] = 0; return b }, "behind the store at 0x40000: got 0x00"},
@@ -238,12 +264,6 @@ func TestDecodeRefuses(t *testing.T) {
 			return b
 		}, "behind the store at 0x41000: got 0x2b"},
 		{"rubbish behind", func(b []byte) []byte { b[0x3ffff] = 0; return b }, "0x3ffff: got 0x00 behind the last variable"},
-	}
-	for _, tt := range tests {
-		_, err := Decode(tt.change(flash(t, flashes()[0])))
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
-		}
 	}
 }
 
