@@ -103,6 +103,24 @@ func TestFirstDifference(t *testing.T) {
 		}
 		log.Events[i] = e
 	}
+	more := eventlog.Event{PCR: RTMR3, Type: eventlog.EventTag, Digests: log.Events[0].Digests}
+	log.Events = append(log.Events, more)
+	list, err := p.CompareLog(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := &EventDifference{Got: &log.Events[len(log.Events)-1], Digest: Digest(more.Digest(eventlog.SHA384))}
+	if len(list) != 1 || list[0].Index != RTMR3 || *list[0].Event != *wanted {
+		t.Errorf("one more: got %v, want %v", list, wanted)
+	}
+	// Where no event is predicted, none can be told to differ.
+	in.Layout = 0
+	if list, err = mustPredict(t, in).CompareLog(log); err != nil {
+		t.Fatal(err)
+	}
+	if list[0].Name != "rtmr0" || list[0].Event != nil {
+		t.Errorf("without a layout: got %v", list[0])
+	}
 }
 
 // TestDifferenceBehindUnknown: a disk's boot entries are not known, and neither

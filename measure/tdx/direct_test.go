@@ -13,6 +13,7 @@ import (
 	"safebox/image/lock"
 	"safebox/image/lock/locktest"
 	"safebox/measure/eventlog"
+	"safebox/measure/pe"
 	"safebox/measure/vectortest"
 )
 
@@ -207,13 +208,28 @@ func TestPatchAxes(t *testing.T) {
 }
 
 // TestPeersAndSignedKernel: at a signed file whose size is a multiple of 8 peers
-// and firmware agree, which leave the signature out.
+// and firmware agree, which leave the signature out. Without the signature and
+// with three bytes more, peers hash five zeros in place of the three bytes.
 func TestPeersAndSignedKernel(t *testing.T) {
 	want := pcrDigests(vtpmLog(t, "kraw"), 4)[0]
 	direct := Direct{Kernel: pinnedKernel(t), PeerPadding: true, Silent: true}
 	r := mustPredict(t, Input{Layout: L1, Direct: &direct}).Registers[RTMR1]
 	if r.Events[0].Digest != want {
 		t.Errorf("got %v, want %v", r.Events[0].Digest, want)
+	}
+	f, err := pe.Decode(direct.Kernel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := bytes.Clone(direct.Kernel[:f.Certificates.Offset])
+	clear(plain[f.Header.OptionalOffset+144:][:8]) // data directory 4 of PE32+ (specs/measure.md 5.5)
+	direct.Kernel = append(bytes.Clone(plain), "abc"...)
+	r = mustPredict(t, Input{Layout: L1, Direct: &direct}).Registers[RTMR1]
+	if want, err = authenticode(append(plain, 0, 0, 0, 0, 0), false); err != nil {
+		t.Fatal(err)
+	}
+	if len(direct.Kernel)%8 != 3 || r.Events[0].Digest != want {
+		t.Errorf("three bytes more: got %v, want %v", r.Events[0].Digest, want)
 	}
 }
 
