@@ -138,16 +138,19 @@ func TestParentOfEnclave(t *testing.T) {
 	}
 	var reported [nitro.Registers][]byte
 	reported[3], reported[4] = unhex(t, pcr3), unhex(t, pcr4)
-	list, err := in.Explain(reported)
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := []string{
 		`the reported PCR 3 is what this enclave gives with role ARN "arn:aws:iam::123456789012:role/Webserver" instead of none`,
 		`the reported PCR 4 is what this enclave gives with instance ID "i-0a22e5c5f24d22174" instead of "i-0827e799ec9232d44"`,
 	}
-	if diff := cmp.Diff(want, summaries(list)); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	for _, debug := range []bool{false, true} { // the parent's registers are there in debug mode too
+		in.Input.Debug = debug
+		list, err := in.Explain(reported)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, summaries(list)); diff != "" {
+			t.Errorf("debug %v: -want +got:\n%s", debug, diff)
+		}
 	}
 }
 

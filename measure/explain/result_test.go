@@ -98,12 +98,20 @@ func TestRefused(t *testing.T) {
 	many := in
 	many.Firmware = make([]Named[snp.Firmware], maxAlternatives+1)
 	for name, ask := range map[string]func() error{
-		"reported value: got 20 bytes":      func() error { _, err := in.Explain(make([]byte, 20)); return err },
-		"mode: got mode 9":                  func() error { _, err := (SNP{Mode: 9}).Explain(make([]byte, 48)); return err },
-		"command line: the text is not":     func() error { _, err := withText.Explain(make([]byte, 48)); return err },
-		"no neighbour of the expected":      func() error { _, err := noFirmware.Explain(make([]byte, 48)); return err },
-		"other inputs: got 65":              func() error { _, err := many.Explain(make([]byte, 48)); return err },
-		"reported values: got none":         func() error { _, err := (TDX{}).Explain([eventlog.MRs][]byte{}); return err },
+		"reported value: got 20 bytes":  func() error { _, err := in.Explain(make([]byte, 20)); return err },
+		"mode: got mode 9":              func() error { _, err := (SNP{Mode: 9}).Explain(make([]byte, 48)); return err },
+		"command line: the text is not": func() error { _, err := withText.Explain(make([]byte, 48)); return err },
+		"no neighbour of the expected":  func() error { _, err := noFirmware.Explain(make([]byte, 48)); return err },
+		"other inputs: got 65":          func() error { _, err := many.Explain(make([]byte, 48)); return err },
+		"reported values: got none":     func() error { _, err := (TDX{}).Explain([eventlog.MRs][]byte{}); return err },
+		"explaining TDX registers: other inputs: got 65": func() error {
+			_, err := (TDX{Memory: make([]uint64, maxAlternatives+1)}).Explain(registers(tdx.MRTD, make([]byte, 48)))
+			return err
+		},
+		"explaining PCRs: other inputs: got 65": func() error {
+			_, err := (TPM{Input: tpmInput(t), Bank: tpm.SHA256, CommandLines: make([]string, maxAlternatives+1)}).Explain([eventlog.PCRs][]byte{})
+			return err
+		},
 		"image: got none":                   func() error { _, err := (Nitro{}).Explain([nitro.Registers][]byte{}); return err },
 		"predicting PCRs: bank: got bank 0": func() error { _, err := (TPM{}).Explain([eventlog.PCRs][]byte{}); return err },
 		"PCRs: the reported value equals": func() error {

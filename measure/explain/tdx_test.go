@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -165,6 +166,9 @@ func TestHardwareTD(t *testing.T) {
 	}}
 	r := one(t, in, tdx.RTMR0, unhex(t, h.Expected.RTMR0))
 	wantSentences(t, r, "the reported RTMR 0 is what this TD gives with RTMR layout l1 instead of l2 (edk2 up to 2025.02) and 2 GiB of memory instead of 4 GiB")
+	if slices.ContainsFunc(r.Notes, func(s string) bool { return strings.Contains(s, "own log") }) {
+		t.Errorf("notes: got %q, and no log was given", r.Notes)
+	}
 
 	in.Input.Memory, in.Input.Layout = 2<<30, tdx.L0
 	r = one(t, in, tdx.RTMR1, unhex(t, h.Expected.RTMR1))
