@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -77,7 +76,7 @@ func (f *challengeFlags) run(stdout io.Writer) error {
 		return cli.Usage(errors.New("no --out"), "name the file for the challenge")
 	}
 	for _, path := range []string{f.out, f.out + secretSuffix} {
-		if err := checkNotInput(path, f.audience, f.release, f.enroll, f.root); err != nil {
+		if err := cli.CheckNotInput(path, f.audience, f.release, f.enroll, f.root); err != nil {
 			return err
 		}
 	}
@@ -177,17 +176,4 @@ func readCertificate(path string) (*x509.Certificate, error) {
 		return nil, cli.Usage(fmt.Errorf("%s: %w", path, err), hint)
 	}
 	return c, nil
-}
-
-// checkNotInput refuses to write over a file that the command reads.
-func checkNotInput(out string, inputs ...string) error {
-	for _, path := range inputs {
-		written, err := os.Stat(out)
-		read, err2 := os.Stat(path)
-		// A file that isn't there can't be overwritten.
-		if err == nil && err2 == nil && os.SameFile(written, read) {
-			return cli.Usage(fmt.Errorf("%s would be written over the input %s", out, path), "choose another name")
-		}
-	}
-	return nil
 }

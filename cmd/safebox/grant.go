@@ -149,11 +149,11 @@ func (f *grantFlags) checkOut() error {
 	}
 	e := &f.evidence
 	inputs := append([]string{e.bundle, e.policy, e.challenge, e.challenge + secretSuffix, e.pin, f.keys, f.owner, f.module, f.params}, f.recipients...)
-	if err := checkNotInput(f.out, append(inputs, e.evidence)...); err != nil {
+	if err := cli.CheckNotInput(f.out, append(inputs, e.evidence)...); err != nil {
 		return err
 	}
 	// The copy of the evidence may replace itself.
-	return checkNotInput(f.out+evidenceSuffix, inputs...)
+	return cli.CheckNotInput(f.out+evidenceSuffix, inputs...)
 }
 
 // document reads what the grant is about; bind adds for whom it is.

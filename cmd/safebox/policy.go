@@ -47,7 +47,7 @@ Without --tpm-root no machine is accepted until you add a root to the file.`,
 				_, err := c.OutOrStdout().Write(b)
 				return err
 			}
-			if err := checkNotInput(out, roots...); err != nil {
+			if err := cli.CheckNotInput(out, roots...); err != nil {
 				return err
 			}
 			return output.File(out, writeBytes(b))

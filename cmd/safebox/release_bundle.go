@@ -49,7 +49,7 @@ policy with release = "unsigned" accepts it.`,
 			if err != nil {
 				return err
 			}
-			if err := checkNotInput(out, releasePath(from)); err != nil {
+			if err := cli.CheckNotInput(out, releasePath(from)); err != nil {
 				return err
 			}
 			b, err := bundle.Encode(&bundle.Bundle{Release: file})

@@ -43,7 +43,7 @@ Exit code 0: every check passed. 1: refused; the last line names the checks.`,
 }
 
 func (f *verifyFlags) run(stdout io.Writer) error {
-	if err := checkNotInput(f.writePin, f.evidence.evidence, f.evidence.bundle, f.evidence.policy,
+	if err := cli.CheckNotInput(f.writePin, f.evidence.evidence, f.evidence.bundle, f.evidence.policy,
 		f.evidence.challenge, f.evidence.challenge+secretSuffix); err != nil {
 		return err
 	}

@@ -13,11 +13,12 @@ import (
 // Input is what a prediction is made from. Whatever is absent leaves the
 // registers that need it without a value; nothing is guessed.
 type Input struct {
-	Firmware *ovmf.Image // unified image, as package ovmf's Open returns it
-	Order    tdvf.Order  // of MRTD's pages
-	Memory   uint64      // of a q35 machine in bytes, for the TD HOB and a patched kernel
-	HOB      []byte      // TD HOB without its end, where it is not that of a q35 machine
-	Layout   Layout      // of RTMR0 and RTMR1
+	Firmware *ovmf.Image     // unified image, as package ovmf's Open returns it
+	Order    tdvf.Order      // of MRTD's pages
+	Trace    func(tdvf.Page) // gets every page of MRTD in order, if not nil
+	Memory   uint64          // of a q35 machine in bytes, for the TD HOB and a patched kernel
+	HOB      []byte          // TD HOB without its end, where it is not that of a q35 machine
+	Layout   Layout          // of RTMR0 and RTMR1
 
 	Variables   *Variables  // nil: none enrolled, which the firmware's image is checked for
 	BootEntries []BootEntry // nil: those of a direct boot, see Layout

@@ -143,7 +143,7 @@ func mrtd(in *input) (Register, error) {
 	if in.Firmware == nil {
 		return Register{Missing: "no firmware given"}, nil
 	}
-	o := tdvf.Options{Order: in.Order}
+	o := tdvf.Options{Order: in.Order, Trace: in.Trace}
 	if in.Order == tdvf.TDHOBBug {
 		// Not in.hob: a q35 machine has another HOB, and none has this order.
 		if o.HOB = in.HOB; o.HOB == nil {

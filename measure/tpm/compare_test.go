@@ -2,6 +2,7 @@ package tpm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,11 @@ func realPrediction(t *testing.T, bank Bank) *Prediction {
 	return p
 }
 
+// predicted leaves out PCR 5, which needs the disk.
+func predicted(list []Difference) []Difference {
+	return slices.DeleteFunc(list, func(d Difference) bool { return d.PCR == 5 && d.Rule == Missing })
+}
+
 // TestCompareRealBoots expects no difference for the boot itself and the
 // attacks to show in the registers that specs/image.md 2.7 lists.
 func TestCompareRealBoots(t *testing.T) {
@@ -48,7 +54,7 @@ func TestCompareRealBoots(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, d := range list {
+			for _, d := range predicted(list) {
 				if d.Rule == Any || d.Event == nil {
 					t.Fatalf("%s: %v without an event", boot, d)
 				}
@@ -57,7 +63,7 @@ func TestCompareRealBoots(t *testing.T) {
 			if fmt.Sprint(got) != fmt.Sprint(w) {
 				t.Errorf("%s: %v: got %v, want %v", boot, bank, got, w)
 			}
-			if n := len(p.Compare(readPCRs(t, boot, bank))); n != len(w) {
+			if n := len(predicted(p.Compare(readPCRs(t, boot, bank)))); n != len(w) {
 				t.Errorf("%s: %v: %d registers of the TPM differ, want %d", boot, bank, n, len(w))
 			}
 		}

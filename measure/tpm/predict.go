@@ -139,7 +139,7 @@ func (s *sequence) prediction() *Prediction {
 	} {
 		r := s.register(pcr, rule)
 		switch {
-		case rule == Any || pcr == 5 && s.unknown[pcr]:
+		case rule == Any:
 			r = Register{Rule: Any}
 		case s.unknown[pcr]:
 			r = Register{Rule: Missing}

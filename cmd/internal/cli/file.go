@@ -42,6 +42,20 @@ func readAll(f *os.File, limit int64) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// CheckNotInput refuses to write over a file that the command reads, under
+// whatever name. Inputs may be empty: not given.
+func CheckNotInput(out string, inputs ...string) error {
+	for _, path := range inputs {
+		written, err := os.Stat(out)
+		read, err2 := os.Stat(path)
+		// A file that isn't there can't be overwritten.
+		if err == nil && err2 == nil && os.SameFile(written, read) {
+			return Usage(fmt.Errorf("%s would be written over the input %s", out, path), "choose another name")
+		}
+	}
+	return nil
+}
+
 // WriteJSON prints v on its own lines, keys in the order of the Go type.
 func WriteJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

@@ -1,9 +1,7 @@
 package measure
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -76,24 +74,12 @@ func idle(flag string) []string {
 // checkOutputs refuses outputs that are the same file as another or as an
 // input. Inputs may be empty: not given.
 func checkOutputs(outputs []string, inputs ...string) error {
-	const hint = "choose another name"
 	for i, out := range outputs {
-		written, err := os.Stat(out)
-		for _, other := range outputs[:i] {
-			if other == out {
-				return cli.Usage(fmt.Errorf("%s would be written twice", out), hint)
-			}
+		if slices.Contains(outputs[:i], out) {
+			return cli.Usage(fmt.Errorf("%s would be written twice", out), "choose another name")
 		}
-		if errors.Is(err, os.ErrNotExist) {
-			continue // so it can't be an input
-		}
-		if err != nil {
-			return cli.Usage(err, "")
-		}
-		for _, path := range slices.Concat(inputs, outputs[:i]) {
-			if read, err := os.Stat(path); err == nil && os.SameFile(written, read) {
-				return cli.Usage(fmt.Errorf("%s would be written over %s", out, path), hint)
-			}
+		if err := cli.CheckNotInput(out, slices.Concat(inputs, outputs[:i])...); err != nil {
+			return err
 		}
 	}
 	return nil

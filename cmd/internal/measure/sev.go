@@ -94,11 +94,13 @@ func (f *sevFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.initrd, "initrd", "", "initrd for direct boot")
 	c.Flags().StringVar(&f.cmdline.text, "cmdline", "", "kernel command line, exactly")
 	c.Flags().StringVar(&f.cmdline.file, "cmdline-file", "", "file with the kernel command line, exactly")
-	if f.technology != "sev" {
-		c.Flags().IntVar(&f.vcpus, "vcpus", 0, "number of vCPUs")
-		c.Flags().StringVar(&f.vcpuType, "vcpu-type", "", "CPU type as QEMU names it, such as EPYC-Milan")
-		c.Flags().StringVar(&f.vcpuSig, "vcpu-sig", "", "CPU signature (CPUID leaf 1, EAX), such as 0x00a10f11")
+	remark := ""
+	if f.technology == "sev" {
+		remark = "; plain SEV doesn't measure it"
 	}
+	c.Flags().IntVar(&f.vcpus, "vcpus", 0, "number of vCPUs"+remark)
+	c.Flags().StringVar(&f.vcpuType, "vcpu-type", "", "CPU type as QEMU names it, such as EPYC-Milan"+remark)
+	c.Flags().StringVar(&f.vcpuSig, "vcpu-sig", "", "CPU signature (CPUID leaf 1, EAX), such as 0x00a10f11"+remark)
 	c.Flags().StringVar(&f.vmm, "vmm", "qemu", "virtual machine monitor: "+names(snp.VMMs()))
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	c.Flags().StringVar(&f.explain, "explain", "", "digest that a machine reported, in hex: search for what explains it")

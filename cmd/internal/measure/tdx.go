@@ -113,6 +113,10 @@ func (f *tdxFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if len(f.explain) > 0 {
 		return f.explainRegisters(stdout, in, log)
 	}
+	var pages []tdvf.Page
+	if f.trace {
+		in.Trace = func(p tdvf.Page) { pages = append(pages, p) }
+	}
 	p, err := tdx.Predict(in)
 	if err != nil {
 		return cli.Usage(err, "see what safebox inspect says about the files")
@@ -122,7 +126,7 @@ func (f *tdxFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 			cli.Say(stderr, "hint: %s has no value: %s", r.Name, r.Missing)
 		}
 	}
-	result := newTDXResult(p)
+	result := newTDXResult(p, pages)
 	if f.json {
 		err = cli.WriteJSON(stdout, result)
 	} else {
@@ -147,7 +151,7 @@ func (f *tdxFlags) compareLog(p *tdx.Prediction, log *eventlog.CCLog) error {
 	for _, d := range differences {
 		all = append(all, d.String())
 	}
-	return cli.Failed(fmt.Errorf("%s: %s", f.log, strings.Join(all, "; ")), "--explain rtmr0=VALUE searches for a reason")
+	return cli.Failed(fmt.Errorf("%s: %s", f.log, strings.Join(all, "; ")), "--explain "+differences[0].Name+"=VALUE searches for a reason")
 }
 
 // input reads the files.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"safebox/measure/tdx"
+	"safebox/measure/tdx/tdvf"
 )
 
 // tdxResult is what `measure tdx` prints.
@@ -18,7 +19,17 @@ type tdxRegister struct {
 	Value   string     `json:"value"`  // empty if something is missing
 	Source  string     `json:"source"` // the weakest of its events: "computed", "from file", "given", "from log", "unknown"
 	Missing string     `json:"missing,omitempty"`
+	Pages   []tdxPage  `json:"pages,omitempty"` // of mrtd, with --trace
 	Events  []tdxEvent `json:"events"`
+}
+
+// tdxPage is a page of MRTD, or one pass over it.
+type tdxPage struct {
+	Type     string `json:"type"` // of its section
+	GPA      string `json:"gpa"`
+	Added    bool   `json:"added"`    // a record MEM.PAGE.ADD
+	Extended bool   `json:"extended"` // 16 records MR.EXTEND
+	MRTD     string `json:"mrtd"`     // if the launch ended here
 }
 
 type tdxEvent struct {
@@ -28,7 +39,7 @@ type tdxEvent struct {
 	Source      string `json:"source"`
 }
 
-func newTDXResult(p *tdx.Prediction) *tdxResult {
+func newTDXResult(p *tdx.Prediction, pages []tdvf.Page) *tdxResult {
 	result := &tdxResult{Platform: "tdx"}
 	for _, r := range p.Registers {
 		reg := tdxRegister{Name: r.Name, Source: r.Source().String(), Missing: r.Missing, Events: []tdxEvent{}}
@@ -44,11 +55,28 @@ func newTDXResult(p *tdx.Prediction) *tdxResult {
 		}
 		result.Registers = append(result.Registers, reg)
 	}
+	for _, page := range pages {
+		mrtd := &result.Registers[tdx.MRTD]
+		mrtd.Pages = append(mrtd.Pages, tdxPage{page.Type.String(), fmt.Sprintf("%#x", page.GPA), page.Added, page.Extended, page.Running.String()})
+	}
 	return result
 }
 
-// text is a line for each register with a value, with trace for the others too. One that rests on a digest
-// which was not computed says so behind the value.
+// line is a page in the manner of an event.
+func (p tdxPage) line() string {
+	s := fmt.Sprintf("  %s page %s %s", p.MRTD, p.Type, p.GPA)
+	if p.Added {
+		s += " add"
+	}
+	if p.Extended {
+		s += " extend"
+	}
+	return s
+}
+
+// text is a line for each register with a value, with trace for the others
+// too. One that rests on a digest which was not computed says so behind the
+// value.
 func (r *tdxResult) text(trace bool) string {
 	var b strings.Builder
 	for _, reg := range r.Registers {
@@ -60,6 +88,9 @@ func (r *tdxResult) text(trace bool) string {
 		}
 		if !trace {
 			continue
+		}
+		for _, p := range reg.Pages {
+			b.WriteString(p.line() + "\n")
 		}
 		for _, e := range reg.Events {
 			digest := e.Digest

@@ -76,6 +76,9 @@ func (f *tpmFlags) run(stdout, stderr io.Writer) error {
 	if p.PCRs[0].Rule == tpm.Missing {
 		cli.Say(stderr, "hint: pcr0 needs --firmware FILE")
 	}
+	if p.PCRs[5].Rule == tpm.Missing {
+		cli.Say(stderr, "hint: pcr5 needs --disk FILE")
+	}
 	if f.json {
 		err = cli.WriteJSON(stdout, predictionJSON(p))
 	} else {
@@ -111,17 +114,21 @@ func (f *tpmFlags) compareLog(stderr io.Writer, p *tpm.Prediction, log *eventlog
 		return cli.Usage(fmt.Errorf("%s: %w", f.log, err), "")
 	}
 	var all []string
+	first := -1
 	for _, d := range differences {
 		if d.Rule == tpm.Missing {
 			cli.Say(stderr, "hint: pcr%d was not compared: what it is computed from was not given", d.PCR)
 			continue
+		}
+		if first < 0 {
+			first = d.PCR
 		}
 		all = append(all, d.String())
 	}
 	if len(all) == 0 {
 		return nil
 	}
-	return cli.Failed(fmt.Errorf("%s: %s", f.log, strings.Join(all, "; ")), "--explain pcr4=VALUE searches for a reason")
+	return cli.Failed(fmt.Errorf("%s: %s", f.log, strings.Join(all, "; ")), fmt.Sprintf("--explain pcr%d=VALUE searches for a reason", first))
 }
 
 // text gives a line for each register that has a value, with --trace its
