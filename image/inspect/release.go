@@ -44,5 +44,8 @@ func releaseFile(b []byte) ([]Item, error) {
 		}
 		items = append(items, boot)
 	}
+	for _, l := range r.Launches {
+		items = append(items, launch(l))
+	}
 	return items, nil
 }
