@@ -1,4 +1,4 @@
-package explain
+package explain_test
 
 import (
 	"crypto/sha256"
@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"safebox/measure/explain"
+	"safebox/measure/explain/explainsev"
+	"safebox/measure/explain/internal/explaintest"
 	"safebox/measure/ovmf"
 	"safebox/measure/snp"
 )
@@ -24,7 +27,7 @@ type divergence struct {
 // divergent makes an input with one axis changed, without the code under test,
 // and says which sentences explain it.
 type divergent struct {
-	explain func(t *testing.T) *Result
+	explain func(t *testing.T) *explain.Result
 	want    []string
 }
 
@@ -80,10 +83,10 @@ func TestSixteenDivergences(t *testing.T) {
 func (c divergent) check(t *testing.T) {
 	t.Helper()
 	r := c.explain(t)
-	if r.Verdict != Differs {
-		t.Errorf("verdict: got %q, want %q", r.Verdict, Differs)
+	if r.Verdict != explain.Differs {
+		t.Errorf("verdict: got %q, want %q", r.Verdict, explain.Differs)
 	}
-	got := append(sentences(r), slices.DeleteFunc(r.Notes, func(s string) bool { return !strings.Contains(s, "expected") })...)
+	got := append(explaintest.Sentences(r), slices.DeleteFunc(r.Notes, func(s string) bool { return !strings.Contains(s, "expected") })...)
 	if diff := cmp.Diff(c.want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -93,8 +96,8 @@ func (c divergent) check(t *testing.T) {
 }
 
 // snpCase measures a launch that change has made another one.
-func snpCase(in func(testing.TB) SNP, change func(*snp.Launch), want ...string) divergent {
-	return divergent{want: want, explain: func(t *testing.T) *Result {
+func snpCase(in func(testing.TB) explainsev.Guest, change func(*snp.Launch), want ...string) divergent {
+	return divergent{want: want, explain: func(t *testing.T) *explain.Result {
 		t.Helper()
 		expected := in(t)
 		other := expected.Launch
@@ -108,14 +111,14 @@ func snpCase(in func(testing.TB) SNP, change func(*snp.Launch), want ...string) 
 }
 
 // vectorCase takes what another tool or hardware reports.
-func vectorCase(in func(testing.TB) SNP, file, id string, want ...string) divergent {
-	return divergent{want: want, explain: func(t *testing.T) *Result {
+func vectorCase(in func(testing.TB) explainsev.Guest, file, id string, want ...string) divergent {
+	return divergent{want: want, explain: func(t *testing.T) *explain.Result {
 		t.Helper()
-		return explainSNP(t, in(t), unhex(t, find(t, file, id).Expected))
+		return explainSNP(t, in(t), data.Digest(t, file, id))
 	}}
 }
 
-func explainSNP(t *testing.T, in SNP, reported []byte) *Result {
+func explainSNP(t *testing.T, in explainsev.Guest, reported []byte) *explain.Result {
 	t.Helper()
 	r, err := in.Explain(reported)
 	if err != nil {
@@ -125,25 +128,19 @@ func explainSNP(t *testing.T, in SNP, reported []byte) *Result {
 }
 
 // ofVector is the launch of a vector.
-func ofVector(file, id string) func(testing.TB) SNP {
-	return func(t testing.TB) SNP {
+func ofVector(file, id string) func(testing.TB) explainsev.Guest {
+	return func(t testing.TB) explainsev.Guest {
 		t.Helper()
-		return launch(t, strings.Split(file, "/")[0], find(t, file, id))
+		return data.Guest(t, file, id)
 	}
 }
-
-const (
-	ssmVectors  = "sev-snp-measure/vectors.json"
-	rustVectors = "sev-rust/vectors.json"
-	svsmVectors = "sev-snp-measure/vectors-svsm-history.json"
-)
 
 // Row 1. The reported digest is made of a text that was trimmed by hand.
 func commandLineCases() []divergent {
 	const text, trimmed = " console=ttyS0 loglevel=7 ", "console=ttyS0 loglevel=7"
-	in := func(t testing.TB) SNP {
+	in := func(t testing.TB) explainsev.Guest {
 		t.Helper()
-		in := ofVector(ssmVectors, "ssm/test_snp_guest_feature_snp_only")(t)
+		in := ofVector(explaintest.SSMVectors, "ssm/test_snp_guest_feature_snp_only")(t)
 		line := text
 		k := *in.Launch.Kernel
 		k.CommandLine = sha256.Sum256([]byte(text + "\x00"))
@@ -165,7 +162,7 @@ func commandLineCases() []divergent {
 		snpCase(in, line(text),
 			"the reported launch digest is what this launch gives with the command line hashed without its NUL instead of with it"),
 		// the trimmed line's own vector of sev-snp-measure
-		vectorCase(in, ssmVectors, "ssm/test_snp_guest_feature_snp_only",
+		vectorCase(in, explaintest.SSMVectors, "ssm/test_snp_guest_feature_snp_only",
 			"the reported launch digest is what this launch gives with the command line trimmed of white space instead of as given (as virtee/sev and dstack do)"),
 	}
 }
@@ -175,9 +172,9 @@ func unknownCases() []divergent {
 	const note = "the expected launch has no digest: measuring SEV-SNP launch: SEV metadata section at 0x900000: type: got 0x99, " +
 		"want one of 1 to 4 and 0x10: QEMU would measure it as zero pages, other tools refuse it"
 	unknown := ovmf.SEVSection{GPA: 0x900000, Size: 0x2000, Type: 0x99}
-	in := func(t testing.TB) SNP {
+	in := func(t testing.TB) explainsev.Guest {
 		t.Helper()
-		in := ofVector(debianVectors, "deb/qemu-1")(t)
+		in := ofVector(explaintest.DebianVectors, "deb/qemu-1")(t)
 		in.Launch.Firmware.Sections = append(slices.Clone(in.Launch.Firmware.Sections), unknown)
 		return in
 	}
@@ -188,7 +185,7 @@ func unknownCases() []divergent {
 	return []divergent{
 		snpCase(in, zero, "the reported launch digest is what this launch gives with SEV metadata sections of unknown type measured as zero pages instead of refused (QEMU)", note),
 		// without the section it is the launch of the vector
-		vectorCase(in, debianVectors, "deb/qemu-1",
+		vectorCase(in, explaintest.DebianVectors, "deb/qemu-1",
 			"the reported launch digest is what this launch gives with SEV metadata sections of unknown type left out instead of refused (no tool is known to do so)", note),
 	}
 }
@@ -196,9 +193,9 @@ func unknownCases() []divergent {
 // Row 3. The same launch by two tools.
 func rdxCases() []divergent {
 	return []divergent{
-		vectorCase(ofVector(ssmVectors, "ssm/test_snp_ec2_feature_snp_only"), rustVectors, "rust/test_snp_ec2_snp_only",
+		vectorCase(ofVector(explaintest.SSMVectors, "ssm/test_snp_ec2_feature_snp_only"), explaintest.RustVectors, "rust/test_snp_ec2_snp_only",
 			"the reported launch digest is what this launch gives with VMM profile ec2-legacy instead of ec2 (rdx 0: older sev-snp-measure, virtee/sev and sev-snp-measure-go)"),
-		vectorCase(ofVector(rustVectors, "rust/test_snp_ec2_default"), ssmVectors, "ssm/test_snp_ec2_default",
+		vectorCase(ofVector(explaintest.RustVectors, "rust/test_snp_ec2_default"), explaintest.SSMVectors, "ssm/test_snp_ec2_default",
 			"the reported launch digest is what this launch gives with VMM profile ec2 instead of ec2-legacy (rdx 0x600: sev-snp-measure since 4a02bf0)"),
 	}
 }
@@ -206,18 +203,18 @@ func rdxCases() []divergent {
 // Row 4. The profile's rows are changed one by one.
 func fpuCases() []divergent {
 	return []divergent{
-		snpCase(ofVector(debianVectors, "deb/qemu-4"), func(l *snp.Launch) {
+		snpCase(ofVector(explaintest.DebianVectors, "deb/qemu-4"), func(l *snp.Launch) {
 			p, _ := l.VMM.Profile()
 			p.MXCSR, p.FCW = 0, 0
 			l.Profile = &p
 		}, "the reported launch digest is what this launch gives with VMM profile qemu-legacy instead of qemu "+
 			"(mxcsr and fcw 0: a host kernel before 6.10 or a QEMU without KVM_SEV_INIT2)"),
-		vectorCase(func(t testing.TB) SNP {
+		vectorCase(func(t testing.TB) explainsev.Guest {
 			t.Helper()
-			in := ofVector(debianVectors, "deb/qemu-4")(t)
+			in := ofVector(explaintest.DebianVectors, "deb/qemu-4")(t)
 			in.Launch.VMM = snp.QEMULegacy
 			return in
-		}, debianVectors, "deb/qemu-4", "the reported launch digest is what this launch gives with VMM profile qemu instead of qemu-legacy "+
+		}, explaintest.DebianVectors, "deb/qemu-4", "the reported launch digest is what this launch gives with VMM profile qemu instead of qemu-legacy "+
 			"(mxcsr 0x1f80 and fcw 0x37f: KVM_SEV_INIT2 on host kernel 6.10 or later)"),
 	}
 }
@@ -225,14 +222,14 @@ func fpuCases() []divergent {
 // Row 5.
 func debugSwapCases() []divergent {
 	return []divergent{
-		vectorCase(ofVector(ssmVectors, "ssm/test_snp_guest_feature_snp_only"), ssmVectors, "ssm/test_snp_default",
+		vectorCase(ofVector(explaintest.SSMVectors, "ssm/test_snp_guest_feature_snp_only"), explaintest.SSMVectors, "ssm/test_snp_default",
 			"the reported launch digest is what this launch gives with guest features 0x21 instead of 0x1 (bit 5, DebugSwap: on by default in some 6.x kernels)"),
-		snpCase(ofVector(ssmVectors, "ssm/test_snp_guest_feature_snp_only"), func(l *snp.Launch) { l.Features = 0x201 },
+		snpCase(ofVector(explaintest.SSMVectors, "ssm/test_snp_guest_feature_snp_only"), func(l *snp.Launch) { l.Features = 0x201 },
 			"the reported launch digest is what this launch gives with guest features 0x201 instead of 0x1 (bit 9, SecureTSC)"),
 		{
 			want: []string{"the reported launch digest is what this launch gives with guest features 0x20 instead of 0x0 (bit 5, DebugSwap: on by default in some 6.x kernels)"},
-			explain: func(t *testing.T) *Result {
-				in := ofVector(debianVectors, "deb/seves-2")(t)
+			explain: func(t *testing.T) *explain.Result {
+				in := ofVector(explaintest.DebianVectors, "deb/seves-2")(t)
 				other := in.Launch
 				other.Features = 0x20
 				d, err := snp.MeasureSEVES(other)
@@ -247,20 +244,20 @@ func debugSwapCases() []divergent {
 
 // Row 6. gce-tcb-verifier's values on two machines.
 func vmsaCases() []divergent {
-	return []divergent{vectorCase(ofVector(debianVectors, "deb/gce-1"), debianVectors, "snp_genoa_52bit",
+	return []divergent{vectorCase(ofVector(explaintest.DebianVectors, "deb/gce-1"), explaintest.DebianVectors, "snp_genoa_52bit",
 		"the reported launch digest is what this launch gives with VMSA address 0xffffffffff000 instead of 0xfffffffff000 (52 address bits: gce-tcb-verifier on Genoa)")}
 }
 
 // Row 7. Three generations of values for one launch.
 func svsmCases() []divergent {
-	in := ofVector(ssmVectors, "ssm/test_snp_svsm_2_vcpus") // with the profile's own fcw
+	in := ofVector(explaintest.SSMVectors, "ssm/test_snp_svsm_2_vcpus") // with the profile's own fcw
 	return []divergent{
-		vectorCase(in, ssmVectors, "ssm/test_snp_svsm_2_vcpus",
+		vectorCase(in, explaintest.SSMVectors, "ssm/test_snp_svsm_2_vcpus",
 			"the reported launch digest is what this launch gives with FPU state mxcsr 0x1f80, fcw 0x0 instead of mxcsr 0x1f80, fcw 0x37f "+
 				"(sev-snp-measure since 0.0.10, where a misspelt field loses fcw)"),
-		vectorCase(in, svsmVectors, "svsm-4vcpu-hw-2024-01",
+		vectorCase(in, explaintest.SVSMVectors, "svsm-4vcpu-hw-2024-01",
 			"the reported launch digest is what this launch gives with FPU state mxcsr 0x0, fcw 0x0 instead of mxcsr 0x1f80, fcw 0x37f "+
 				"(sev-snp-measure before 0.0.10, said to be hardware of early 2024) and 4 vCPUs instead of 2"),
-		vectorCase(in, svsmVectors, "svsm-4vcpu-fcw-set", "the reported launch digest is what this launch gives with 4 vCPUs instead of 2"),
+		vectorCase(in, explaintest.SVSMVectors, "svsm-4vcpu-fcw-set", "the reported launch digest is what this launch gives with 4 vCPUs instead of 2"),
 	}
 }

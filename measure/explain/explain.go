@@ -54,8 +54,6 @@ type Change struct {
 	Axis     string `json:"axis"`
 	Expected string `json:"expected"`
 	Explains string `json:"explains"` // what gives the reported value
-
-	phrase string // as part of a sentence
 }
 
 // Axis is a way in which the search went.
@@ -75,8 +73,16 @@ func (e *EqualError) Error() string {
 	return fmt.Sprintf("explaining %s: the reported value equals the expected one", e.Value)
 }
 
-// newResult refuses equal values and values of no register.
-func newResult(name string, expected, reported []byte) (*Result, error) {
+// Named is another input than the expected one, with a name for the sentence:
+// "OVMF of release 1.2".
+type Named[T any] struct {
+	Name  string
+	Value T
+}
+
+// New is the result of a search that has found nothing yet. Equal values and no
+// value are refused; expected is empty if no value was predicted.
+func New(name string, expected, reported []byte) (*Result, error) {
 	if len(reported) == 0 {
 		return nil, fmt.Errorf("explaining %s: reported value: got none", name)
 	}
@@ -89,8 +95,8 @@ func newResult(name string, expected, reported []byte) (*Result, error) {
 	}, nil
 }
 
-// note adds a remark once.
-func (r *Result) note(format string, args ...any) {
+// Note adds a remark.
+func (r *Result) Note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
@@ -110,14 +116,14 @@ func (r *Result) Summary() []string {
 // nothing says what was searched.
 func (r *Result) nothing() string {
 	if len(r.Searched) == 0 {
-		return fmt.Sprintf("nothing explains the reported %s", noun(r.Value))
+		return fmt.Sprintf("nothing explains the reported %s", r.Noun())
 	}
 	var axes []string
 	for _, a := range r.Searched {
 		axes = append(axes, fmt.Sprintf("%s (%d)", a.Name, a.Values))
 	}
 	return fmt.Sprintf("nothing explains the reported %s: %d values were tried, by %s; a hash does not tell what it was made from",
-		noun(r.Value), r.Tried, strings.Join(axes, ", "))
+		r.Noun(), r.Tried, strings.Join(axes, ", "))
 }
 
 // WriteText prints the result as lines.
@@ -135,18 +141,18 @@ func (r *Result) WriteText(w io.Writer) error {
 	return err
 }
 
-// noun is a value's name in a sentence.
-func noun(value string) string {
-	switch value {
-	case launchDigest:
+// Noun is the value's name in a sentence.
+func (r *Result) Noun() string {
+	switch r.Value {
+	case "launch_digest":
 		return "launch digest"
 	case "mrtd":
 		return "MRTD"
 	}
 	for _, prefix := range []string{"rtmr", "pcr"} {
-		if n, ok := strings.CutPrefix(value, prefix); ok {
+		if n, ok := strings.CutPrefix(r.Value, prefix); ok {
 			return strings.ToUpper(prefix) + " " + n
 		}
 	}
-	return value
+	return r.Value
 }

@@ -1,34 +1,58 @@
-package explain
+package explain_test
 
 import (
 	"crypto/sha512"
 	"encoding/binary"
+	"os"
 	"slices"
 	"testing"
 
+	"safebox/measure/eventlog"
+	"safebox/measure/explain"
+	"safebox/measure/explain/explaintdx"
+	"safebox/measure/explain/internal/explaintest"
 	"safebox/measure/tdx"
 	"safebox/measure/tdx/tdvf"
 	"safebox/measure/vectortest"
 )
 
+// at puts a value at its index.
+func at(index int, value []byte) (list [eventlog.MRs][]byte) {
+	list[index] = value
+	return list
+}
+
+// one explains one register.
+func one(t *testing.T, in explaintdx.TD, index int, value []byte) *explain.Result {
+	t.Helper()
+	list, err := in.Explain(at(index, value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 1 {
+		t.Fatalf("got %d results, want 1", len(list))
+	}
+	return list[0]
+}
+
 // tdxCase explains one register.
-func tdxCase(index int, in func(testing.TB) TDX, reported func(testing.TB) []byte, want ...string) divergent {
-	return divergent{want: want, explain: func(t *testing.T) *Result {
+func tdxCase(index int, in func(testing.TB) explaintdx.TD, reported func(testing.TB) []byte, want ...string) divergent {
+	return divergent{want: want, explain: func(t *testing.T) *explain.Result {
 		t.Helper()
 		return one(t, in(t), index, reported(t))
 	}}
 }
 
 func ofHex(s string) func(testing.TB) []byte {
-	return func(t testing.TB) []byte { t.Helper(); return unhex(t, s) }
+	return func(t testing.TB) []byte { t.Helper(); return explaintest.Unhex(t, s) }
 }
 
 // Row 8.
 func orderCases() []divergent {
-	in := func(order tdvf.Order) func(testing.TB) TDX {
-		return func(t testing.TB) TDX {
+	in := func(order tdvf.Order) func(testing.TB) explaintdx.TD {
+		return func(t testing.TB) explaintdx.TD {
 			t.Helper()
-			return TDX{Input: tdx.Input{Firmware: image(t, debianImage), Order: order}}
+			return explaintdx.TD{Input: tdx.Input{Firmware: data.Image(t, explaintest.DebianImage), Order: order}}
 		}
 	}
 	const (
@@ -57,7 +81,7 @@ const (
 // and three bytes behind them.
 func smallKernel(t testing.TB) []byte {
 	t.Helper()
-	b := slices.Clone(readFile(t, "../bzimage/testdata/vmlinuz-setup.bin")[:kernelSections])
+	b := slices.Clone(vectortest.File(t, os.DirFS("../bzimage/testdata"), "vmlinuz-setup.bin")[:kernelSections])
 	binary.LittleEndian.PutUint16(b[0x46:], 2) // sections
 	clear(b[0xe8:0xf0])                        // certificate table
 	b[0x226] = 7                               // ext_loader_ver, which a wide heap_end overwrites
@@ -69,15 +93,15 @@ const initrdSize = 12345
 func smallInitrd() [48]byte { return sha512.Sum384(make([]byte, initrdSize)) }
 
 // directTD boots smallKernel.
-func directTD(line string, change func(*tdx.Direct)) func(testing.TB) TDX {
-	return func(t testing.TB) TDX {
+func directTD(line string, change func(*tdx.Direct)) func(testing.TB) explaintdx.TD {
+	return func(t testing.TB) explaintdx.TD {
 		t.Helper()
 		initrd := smallInitrd()
 		d := &tdx.Direct{Kernel: smallKernel(t), InitrdSHA384: &initrd, InitrdSize: initrdSize, CommandLine: line}
 		if change != nil {
 			change(d)
 		}
-		return TDX{Input: tdx.Input{Layout: tdx.L1, Memory: 2 << 30, Direct: d}}
+		return explaintdx.TD{Input: tdx.Input{Layout: tdx.L1, Memory: 2 << 30, Direct: d}}
 	}
 }
 
@@ -97,15 +121,7 @@ func rtmr1ByHand(kernel [48]byte) []byte {
 	} {
 		digests = append(digests, sha512.Sum384([]byte(data)))
 	}
-	return foldByHand(digests)
-}
-
-func foldByHand(digests [][48]byte) []byte {
-	var value [48]byte
-	for _, d := range digests {
-		value = sha512.Sum384(append(value[:], d[:]...))
-	}
-	return value[:]
+	return explaintest.Fold(digests...)
 }
 
 // patchByHand writes what QEMU writes for 2 GiB of memory.
@@ -171,7 +187,7 @@ func rtmr2ByHand(options string) []byte {
 	for _, c := range options + "\x00" { // ASCII
 		b = append(b, byte(c), 0)
 	}
-	return foldByHand([][48]byte{sha512.Sum384(b), smallInitrd()})
+	return explaintest.Fold(sha512.Sum384(b), smallInitrd())
 }
 
 // Row 12.
@@ -193,16 +209,16 @@ func acpiFiles(t testing.TB, tables string) *tdx.ACPI {
 	t.Helper()
 	const folder = "qemu-acpi/q35-4g-8cpu-hpet-3pci/"
 	return &tdx.ACPI{
-		Loader: vectortest.File(t, testdata(), folder+"etc_table-loader.bin"),
-		RSDP:   vectortest.File(t, testdata(), folder+"etc_acpi_rsdp.bin"),
-		Tables: vectortest.File(t, testdata(), folder+tables),
+		Loader: data.File(t, folder+"etc_table-loader.bin"),
+		RSDP:   data.File(t, folder+"etc_acpi_rsdp.bin"),
+		Tables: data.File(t, folder+tables),
 	}
 }
 
-func acpiTD(t testing.TB) TDX {
+func acpiTD(t testing.TB) explaintdx.TD {
 	t.Helper()
 	in := directTD(bootLine, nil)(t)
-	in.Input.Firmware, in.Input.Memory = image(t, debianImage), 4<<30
+	in.Input.Firmware, in.Input.Memory = data.Image(t, explaintest.DebianImage), 4<<30
 	in.Input.ACPI = acpiFiles(t, "etc_acpi_tables.bin")
 	return in
 }
@@ -243,10 +259,10 @@ func layoutCases() []divergent {
 
 // Row 14. The tables of a dump in which nobody had programmed the BARs.
 func acpiCases() []divergent {
-	in := func(t testing.TB) TDX {
+	in := func(t testing.TB) explaintdx.TD {
 		t.Helper()
 		in := acpiTD(t)
-		in.ACPI = []Named[*tdx.ACPI]{{"a dump without programmed 64-bit BARs", acpiFiles(t, "etc_acpi_tables.nobar.bin")}}
+		in.ACPI = []explain.Named[*tdx.ACPI]{{Name: "a dump without programmed 64-bit BARs", Value: acpiFiles(t, "etc_acpi_tables.nobar.bin")}}
 		return in
 	}
 	return []divergent{tdxCase(tdx.RTMR0, in, predicted(tdx.RTMR0, func(t testing.TB, in *tdx.Input) {
@@ -256,11 +272,11 @@ func acpiCases() []divergent {
 
 // Row 16. The firmware is CODE alone; the register is of the whole image.
 func codeCases() []divergent {
-	in := func(t testing.TB) TDX {
+	in := func(t testing.TB) explaintdx.TD {
 		t.Helper()
-		return TDX{
-			Input: tdx.Input{Firmware: image(t, "debian-ovmf/OVMF_CODE_4M.fd")},
-			Vars:  []Named[[]byte]{{"OVMF_VARS_4M.fd", vectortest.File(t, testdata(), "debian-ovmf/OVMF_VARS_4M.fd")}},
+		return explaintdx.TD{
+			Input: tdx.Input{Firmware: data.Image(t, "debian-ovmf/OVMF_CODE_4M.fd")},
+			Vars:  []explain.Named[[]byte]{{Name: "OVMF_VARS_4M.fd", Value: data.File(t, "debian-ovmf/OVMF_VARS_4M.fd")}},
 		}
 	}
 	return []divergent{tdxCase(tdx.MRTD, in, ofHex("bdc6fb145880f06f30c8b346b8dce2a99d9351b56892df22f80fcf6574caa9f9c31df8e8576d53b4d0cd1c3f28910e11"),

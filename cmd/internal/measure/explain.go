@@ -11,6 +11,8 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/measure/eventlog"
 	"safebox/measure/explain"
+	"safebox/measure/explain/explainsev"
+	"safebox/measure/explain/explaintdx"
 	"safebox/measure/ovmf"
 	"safebox/measure/snp"
 	"safebox/measure/tdx"
@@ -73,7 +75,7 @@ func (f *sevFlags) explainDigest(stdout io.Writer, l snp.Launch) error {
 	if err != nil {
 		return err
 	}
-	in := explain.SNP{Mode: f.mode(), Launch: l}
+	in := explainsev.Guest{Mode: f.mode(), Launch: l}
 	if l.Kernel != nil {
 		text, _, err := f.cmdline.read()
 		if err != nil {
@@ -98,7 +100,7 @@ func (f *sevFlags) explainDigest(stdout io.Writer, l snp.Launch) error {
 }
 
 // addRelease adds what another release is started with.
-func addRelease(in *explain.SNP, path string) error {
+func addRelease(in *explainsev.Guest, path string) error {
 	b, err := cli.ReadInput(path, release.MaxSize)
 	if err != nil {
 		return err
@@ -122,14 +124,14 @@ func addRelease(in *explain.SNP, path string) error {
 	return nil
 }
 
-func (f *sevFlags) mode() explain.Mode {
+func (f *sevFlags) mode() explainsev.Mode {
 	switch f.technology {
 	case "sev":
-		return explain.SEV
+		return explainsev.SEV
 	case "seves":
-		return explain.SEVES
+		return explainsev.SEVES
 	}
-	return explain.SEVSNP
+	return explainsev.SEVSNP
 }
 
 // printEqual says that there is nothing to explain.
@@ -163,7 +165,7 @@ func (f *tdxFlags) explainRegisters(stdout io.Writer, in tdx.Input, log *eventlo
 	if err != nil {
 		return err
 	}
-	question := explain.TDX{Input: in, Log: log}
+	question := explaintdx.TD{Input: in, Log: log}
 	var values [eventlog.MRs][]byte
 	for _, name := range order {
 		i := slices.Index([]string{"mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"}, name)

@@ -11,6 +11,8 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/measure/eventlog"
 	"safebox/measure/explain"
+	"safebox/measure/explain/explainnitro"
+	"safebox/measure/explain/explaintpm"
 	"safebox/measure/nitro"
 	"safebox/measure/tpm"
 )
@@ -42,7 +44,7 @@ func (f *nitroFlags) explainRegisters(stdout io.Writer, in nitro.Input) error {
 		}
 		values[i] = reported[name]
 	}
-	results, err := explain.Nitro{Input: in}.Explain(values)
+	results, err := explainnitro.Enclave{Input: in}.Explain(values)
 	return answer(stdout, results, err, order, f.json)
 }
 
@@ -67,7 +69,7 @@ func (f *tpmFlags) explainRegisters(stdout io.Writer, in tpm.Input, bank tpm.Ban
 		}
 		values[i] = reported[name]
 	}
-	results, err := explain.TPM{Input: in, Bank: bank, Log: log}.Explain(values)
+	results, err := explaintpm.Boot{Input: in, Bank: bank, Log: log}.Explain(values)
 	return answer(stdout, results, err, order, f.json)
 }
 

@@ -1,4 +1,7 @@
-package explain
+// Package explaintpm says why PCRs of a measured boot are not the expected ones.
+// Its axes are the ways in which firmware, systemd-stub and Linux boot within the
+// TCG PC Client Platform Firmware Profile 1.06.
+package explaintpm
 
 import (
 	"errors"
@@ -6,21 +9,24 @@ import (
 	"io"
 
 	"safebox/measure/eventlog"
+	"safebox/measure/explain"
+	"safebox/measure/explain/internal/registers"
+	"safebox/measure/explain/internal/search"
 	"safebox/measure/fat"
 	"safebox/measure/gpt"
 	"safebox/measure/tpm"
 )
 
-// TPM is a measured boot whose PCRs were expected, and what else the caller has at
+// Boot is a measured boot whose PCRs were expected, and what else the caller has at
 // hand. It serves a NitroTPM too.
-type TPM struct {
+type Boot struct {
 	Input tpm.Input
 	Bank  tpm.Bank
 
 	// Inputs of other releases and hosts, to be tried in place of the expected ones.
-	UKIs         []Named[[]byte]
-	Firmware     []Named[[]byte]
-	SecureBoot   []Named[*tpm.SecureBoot]
+	UKIs         []explain.Named[[]byte]
+	Firmware     []explain.Named[[]byte]
+	SecureBoot   []explain.Named[*tpm.SecureBoot]
 	CommandLines []string // that a host may have given: load options
 
 	// Log is the log that came with the values. It explains them if it replays to
@@ -28,61 +34,50 @@ type TPM struct {
 	Log *eventlog.Log
 }
 
-// tpmProbes bounds the search for a register. What it costs are the predictions,
+// probes bounds the search for a register. What it costs are the predictions,
 // each of which hashes a whole UKI.
 const (
-	tpmProbes      = 5000
-	tpmPredictions = 16
+	probes      = 5000
+	predictions = 16
 )
 
 // Explain searches for each register that is reported, predicted and differs.
 // Reported values have the index of their PCR, nil for one that is not known. If
-// nothing differs, the error is an EqualError.
-func (in TPM) Explain(reported [eventlog.PCRs][]byte) ([]*Result, error) {
+// nothing differs, the error is an explain.EqualError.
+func (in Boot) Explain(reported [eventlog.PCRs][]byte) ([]*explain.Result, error) {
 	expected, err := tpm.Predict(in.Input, in.Bank)
 	if err != nil {
 		return nil, fmt.Errorf("explaining PCRs: %w", err)
 	}
-	lab, err := newTPMLab(&in, expected)
+	l, err := newLab(&in, expected)
 	if err != nil {
 		return nil, fmt.Errorf("explaining PCRs: %w", err)
 	}
-	var list []*Result
 	for i, register := range expected.PCRs {
-		if reported[i] == nil || register.Rule == tpm.Any || register.Rule == tpm.Unlisted {
-			continue
+		if register.Rule == tpm.Any || register.Rule == tpm.Unlisted {
+			reported[i] = nil // not predicted
 		}
-		r, err := lab.explain(i, register, reported[i])
-		var equal *EqualError
-		if errors.As(err, &equal) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, r)
 	}
-	if list == nil {
-		return nil, &EqualError{Value: "PCRs"}
-	}
-	return list, nil
+	return registers.Each("PCRs", reported[:], func(i int) (*explain.Result, error) {
+		return l.explain(i, expected.PCRs[i], reported[i])
+	})
 }
 
 // explain searches for one register.
-func (l *tpmLab) explain(index int, expected tpm.Register, reported []byte) (*Result, error) {
-	r, err := newResult(fmt.Sprintf("pcr%d", index), expected.Value, reported)
+func (l *lab) explain(index int, expected tpm.Register, reported []byte) (*explain.Result, error) {
+	r, err := explain.New(fmt.Sprintf("pcr%d", index), expected.Value, reported)
 	if err != nil {
 		return nil, err
 	}
 	if n := len(reported); n != len(tpm.SHA256.Zero()) && n != len(tpm.SHA384.Zero()) {
 		return nil, fmt.Errorf("explaining PCR %d: got %d bytes, want 32 or 48", index, n)
 	}
-	s := search[tpmState]{start: l.start, axes: l.axes(index), most: tpmProbes}
-	s.probe = func(s tpmState) (bool, []Change, int, error) { return l.probe(index, s, reported) }
-	s.run()
-	s.report(r, "this boot")
+	s := search.Space[state]{Start: l.start, Axes: l.axes(index), Most: probes}
+	s.Probe = func(s state) (bool, []search.Change, int, error) { return l.probe(index, s, reported) }
+	s.Search()
+	s.Report(r, "this boot")
 	if l.full {
-		r.note("only %d boots were predicted", tpmPredictions)
+		r.Note("only %d boots were predicted", predictions)
 	}
 	l.explainLog(r, index, reported)
 	if len(r.Findings) > 0 {
@@ -90,48 +85,40 @@ func (l *tpmLab) explain(index int, expected tpm.Register, reported []byte) (*Re
 	}
 	switch index {
 	case 0:
-		r.note("PCR 0 is the firmware's: give that of the machine to have it tried")
+		r.Note("PCR 0 is the firmware's: give that of the machine to have it tried")
 	case 5:
-		r.note("PCR 5 moves with the size of the disk")
+		r.Note("PCR 5 moves with the size of the disk")
 	case 12:
-		r.note("PCR 12 holds what the host gave to systemd-stub (command line, credentials, add-ons): only a log shows it")
+		r.Note("PCR 12 holds what the host gave to systemd-stub (command line, credentials, add-ons): only a log shows it")
 	case 15:
-		r.note("PCR 15 holds the configuration that the guest measured itself")
+		r.Note("PCR 15 holds the configuration that the guest measured itself")
 	}
 	return r, nil
 }
 
 // explainLog names the first event that differs.
-func (l *tpmLab) explainLog(r *Result, index int, reported []byte) {
+func (l *lab) explainLog(r *explain.Result, index int, reported []byte) {
 	if l.in.Log == nil {
 		return
 	}
 	values, err := l.in.Log.Replay(tpm.Algorithm(l.in.Bank))
-	if err != nil {
-		r.note("the log can't be replayed: %v", err)
-		return
-	}
-	if string(values[index]) != string(reported) {
-		r.note("the log does not replay to the reported value: it explains nothing")
+	if !registers.Replayed(r, values[index], reported, err) {
 		return
 	}
 	differences, err := l.expected.CompareLog(l.in.Log)
 	if err != nil {
-		r.note("the log can't be compared: %v", err)
+		r.Note("the log can't be compared: %v", err)
 		return
 	}
 	for _, d := range differences {
 		if d.PCR != index || d.Event == nil {
 			continue
 		}
-		got, want := "no event", "no event"
-		if e := d.Event.Got; e != nil {
-			got = fmt.Sprintf("%v %s with digest %v", e.Type, e.Describe(), d.Event.Digest)
-		}
+		want := registers.NoEvent
 		if e := d.Event.Want; e != nil {
 			want = e.Description
 		}
-		r.addEvent(d.Event.Index, got, want)
+		registers.Difference{Index: d.Event.Index, Got: d.Event.Got, Digest: d.Event.Digest, Want: want}.Report(r)
 	}
 }
 

@@ -1,4 +1,4 @@
-package explain
+package explainsev
 
 import (
 	"bytes"
@@ -6,23 +6,25 @@ import (
 	"fmt"
 	"slices"
 
+	"safebox/measure/explain"
+	"safebox/measure/explain/internal/search"
 	"safebox/measure/ovmf"
 	"safebox/measure/snp"
 )
 
-// snpState is a launch that may have been the real one.
-type snpState struct {
-	kind     snpKind
+// state is a launch that may have been the real one.
+type state struct {
+	kind     digestKind
 	launch   snp.Launch // without its firmware
-	firmware int        // of snpLab
+	firmware int        // of lab
 	unknown  unknownSections
 }
 
-// snpKind is a way to make a digest.
-type snpKind uint8
+// digestKind is a way to make a digest.
+type digestKind uint8
 
 const (
-	kindSNP snpKind = iota + 1
+	kindSNP digestKind = iota + 1
 	kindSEVES
 	kindSEV
 	kindFirmware // the chain of SEV-SNP after the firmware alone
@@ -38,23 +40,23 @@ const (
 	unknownLeftOut
 )
 
-// snpLab computes digests of states, hashing each firmware only once.
-type snpLab struct {
-	in       *SNP
+// lab computes digests of states, hashing each firmware only once.
+type lab struct {
+	in       *Guest
 	reported []byte
-	start    snpState
-	firmware []snpFirmware
+	start    state
+	firmware []firmware
 }
 
-type snpFirmware struct {
+type firmware struct {
 	name   string
 	image  snp.Firmware // as given
 	seeded snp.Firmware // with a hash in place of its pages
 }
 
-func newLab(in *SNP, reported []byte) *snpLab {
-	l := &snpLab{in: in, reported: reported}
-	l.start = snpState{launch: in.Launch, kind: map[Mode]snpKind{SEVSNP: kindSNP, SEVES: kindSEVES, SEV: kindSEV}[in.Mode]}
+func newLab(in *Guest, reported []byte) *lab {
+	l := &lab{in: in, reported: reported}
+	l.start = state{launch: in.Launch, kind: map[Mode]digestKind{SEVSNP: kindSNP, SEVES: kindSEVES, SEV: kindSEV}[in.Mode]}
 	l.start.launch.Trace = nil
 	l.start.launch.Firmware = snp.Firmware{}
 	if in.Launch.UnknownAsZero {
@@ -77,8 +79,8 @@ func newLab(in *SNP, reported []byte) *snpLab {
 
 // add hashes a firmware. One that can't be hashed is found out about when it is
 // launched.
-func (l *snpLab) add(name string, image snp.Firmware) {
-	f := snpFirmware{name: name, image: image, seeded: image}
+func (l *lab) add(name string, image snp.Firmware) {
+	f := firmware{name: name, image: image, seeded: image}
 	if image.Seed == nil && len(l.reported) == 48 {
 		if seed, err := snp.OVMFHash(image.Pages); err == nil {
 			f.seeded.Seed, f.seeded.Pages, f.seeded.GPA = &seed, nil, 0
@@ -89,7 +91,7 @@ func (l *snpLab) add(name string, image snp.Firmware) {
 
 // most is how many states may be looked at: fewer where each needs the hash of a
 // whole image.
-func (l *snpLab) most() int {
+func (l *lab) most() int {
 	switch {
 	case l.in.Launch.SVSM != nil:
 		return svsmProbes
@@ -100,7 +102,7 @@ func (l *snpLab) most() int {
 }
 
 // probe is a probe of a search. The number of vCPUs costs nothing more.
-func (l *snpLab) probe(s snpState) (found bool, changes []Change, tried int, err error) {
+func (l *lab) probe(s state) (found bool, changes []search.Change, tried int, err error) {
 	f := l.firmware[s.firmware]
 	launch := s.launch
 	launch.UnknownAsZero = s.unknown == unknownZero
@@ -140,14 +142,14 @@ func (l *snpLab) probe(s snpState) (found bool, changes []Change, tried int, err
 }
 
 // vcpuLimit is 1 for firmware that starts no second processor.
-func vcpuLimit(launch snp.Launch, f snpFirmware) int {
+func vcpuLimit(launch snp.Launch, f firmware) int {
 	if f.image.ResetEIP == nil && launch.SVSM == nil {
 		return 1
 	}
 	return snp.MaxVCPUs
 }
 
-func (l *snpLab) measureSNP(launch snp.Launch, f snpFirmware, unknown unknownSections) ([][]byte, error) {
+func (l *lab) measureSNP(launch snp.Launch, f firmware, unknown unknownSections) ([][]byte, error) {
 	if len(l.reported) != 48 {
 		return [][]byte{nil}, nil
 	}
@@ -166,7 +168,7 @@ func knownSections(list []ovmf.SEVSection) []ovmf.SEVSection {
 }
 
 // compare looks at a digest and, where the owner's key is known, at its HMAC.
-func (l *snpLab) compare(d []byte, err error) (found bool, changes []Change, tried int, _ error) {
+func (l *lab) compare(d []byte, err error) (found bool, changes []search.Change, tried int, _ error) {
 	if err != nil {
 		return false, nil, 0, err
 	}
@@ -175,9 +177,9 @@ func (l *snpLab) compare(d []byte, err error) (found bool, changes []Change, tri
 	}
 	if o := l.in.Owner; o != nil && len(d) == 32 && len(l.reported) == 32 {
 		if mac := snp.LaunchMeasure(o.TIK, [32]byte(d), o.Measured); bytes.Equal(mac[:], l.reported) {
-			return true, []Change{{
-				Axis: "value", Expected: "launch digest", Explains: "answer of LAUNCH_MEASURE",
-				phrase: "the answer of LAUNCH_MEASURE (an HMAC under the session's key) instead of the digest itself",
+			return true, []search.Change{{
+				Change: explain.Change{Axis: "value", Expected: "launch digest", Explains: "answer of LAUNCH_MEASURE"},
+				Phrase: "the answer of LAUNCH_MEASURE (an HMAC under the session's key) instead of the digest itself",
 			}}, 1, nil
 		}
 	}
@@ -185,7 +187,7 @@ func (l *snpLab) compare(d []byte, err error) (found bool, changes []Change, tri
 }
 
 // vcpus is the change of the number of vCPUs, if there is one.
-func (l *snpLab) vcpus(n int) []Change {
+func (l *lab) vcpus(n int) []search.Change {
 	if n == l.in.Launch.VCPUs {
 		return nil
 	}
@@ -193,9 +195,9 @@ func (l *snpLab) vcpus(n int) []Change {
 	if n == 1 {
 		unit = "vCPU"
 	}
-	return []Change{{
-		Axis: axisVCPUs, Expected: fmt.Sprint(l.in.Launch.VCPUs), Explains: fmt.Sprint(n),
-		phrase: fmt.Sprintf("%d %s instead of %d", n, unit, l.in.Launch.VCPUs),
+	return []search.Change{{
+		Change: explain.Change{Axis: axisVCPUs, Expected: fmt.Sprint(l.in.Launch.VCPUs), Explains: fmt.Sprint(n)},
+		Phrase: fmt.Sprintf("%d %s instead of %d", n, unit, l.in.Launch.VCPUs),
 	}}
 }
 

@@ -1,4 +1,4 @@
-package explain
+package explainnitro
 
 import (
 	"bytes"
@@ -10,12 +10,14 @@ import (
 	"slices"
 
 	"safebox/measure/eif"
+	"safebox/measure/explain/internal/registers"
+	"safebox/measure/explain/internal/search"
 	"safebox/measure/nitro"
 )
 
-// nitroState is an enclave that may have been the real one.
-type nitroState struct {
-	image       int    // of nitroLab
+// state is an enclave that may have been the real one.
+type state struct {
+	image       int    // of lab
 	commandLine string // in place of the image's, if changed
 	changed     bool
 	last        bool // the command line behind the ramdisks
@@ -32,19 +34,19 @@ type nitroState struct {
 // maxRamdisks bounds the permutations that are tried.
 const maxRamdisks = 4
 
-const nitroProbes = 2000
+const probes = 2000
 
-// nitroLab computes registers of states, each only once.
-type nitroLab struct {
-	in     *Nitro
-	start  nitroState
-	images []nitroImage
+// lab computes registers of states, each only once.
+type lab struct {
+	in     *Enclave
+	start  state
+	images []image
 	known  map[string][]byte
 	hashed int64
 }
 
-// nitroImage is the measured content of an image.
-type nitroImage struct {
+// image is the measured content of an image.
+type image struct {
 	name                string
 	kernel, commandLine *io.SectionReader
 	ramdisks            []*io.SectionReader
@@ -52,13 +54,13 @@ type nitroImage struct {
 	text                string // of the command line
 }
 
-func newNitroLab(in *Nitro) *nitroLab {
-	l := &nitroLab{in: in, known: map[string][]byte{}}
+func newLab(in *Enclave) *lab {
+	l := &lab{in: in, known: map[string][]byte{}}
 	l.images = append(l.images, readImage("the expected image", in.Input.Image))
 	for _, im := range in.Images {
 		l.images = append(l.images, readImage(im.Name, im.Value))
 	}
-	l.start = nitroState{last: l.images[0].last, first: 1, debug: in.Input.Debug}
+	l.start = state{last: l.images[0].last, first: 1, debug: in.Input.Debug}
 	for i := range l.start.ramdisks {
 		l.start.ramdisks[i] = int8(i)
 	}
@@ -75,8 +77,8 @@ func certificateOf(in *nitro.Input) *x509.Certificate {
 	return in.Certificate
 }
 
-func readImage(name string, f *eif.File) nitroImage {
-	im := nitroImage{name: name, text: string(f.CommandLine)}
+func readImage(name string, f *eif.File) image {
+	im := image{name: name, text: string(f.CommandLine)}
 	for _, s := range f.Sections {
 		switch s.Type {
 		case eif.KernelSection:
@@ -92,7 +94,7 @@ func readImage(name string, f *eif.File) nitroImage {
 }
 
 // probe compares one register of a state.
-func (l *nitroLab) probe(index int, s nitroState, reported []byte) (found bool, changes []Change, tried int, err error) {
+func (l *lab) probe(index int, s state, reported []byte) (found bool, changes []search.Change, tried int, err error) {
 	value, err := l.value(index, s)
 	if err != nil {
 		return false, nil, 0, err
@@ -101,7 +103,7 @@ func (l *nitroLab) probe(index int, s nitroState, reported []byte) (found bool, 
 }
 
 // value computes one register of a state.
-func (l *nitroLab) value(index int, s nitroState) ([]byte, error) {
+func (l *lab) value(index int, s state) ([]byte, error) {
 	zero := make([]byte, sha512.Size384)
 	if s.debug && index != 3 && index != 4 {
 		return zero, nil
@@ -125,7 +127,7 @@ func (l *nitroLab) value(index int, s nitroState) ([]byte, error) {
 			sum := sha512.Sum384(digest)
 			digest = sum[:]
 		}
-		return extend(sha512.New384(), zero, step{digest: digest}), nil
+		return registers.Extend(sha512.New384(), zero, registers.Event{Digest: digest}), nil
 	case 8:
 		if s.signed == nil {
 			return zero, nil
@@ -138,11 +140,11 @@ func (l *nitroLab) value(index int, s nitroState) ([]byte, error) {
 	if s.unextended {
 		return digest, nil
 	}
-	return extend(sha512.New384(), zero, step{digest: digest}), nil
+	return registers.Extend(sha512.New384(), zero, registers.Event{Digest: digest}), nil
 }
 
 // content hashes what PCR0, PCR1 or PCR2 covers.
-func (l *nitroLab) content(index int, s nitroState) ([]byte, error) {
+func (l *lab) content(index int, s state) ([]byte, error) {
 	im := l.images[s.image]
 	n := len(im.ramdisks)
 	order := make([]int, n)
@@ -181,7 +183,7 @@ func (l *nitroLab) content(index int, s nitroState) ([]byte, error) {
 		parts = slices.Insert(parts, at, line)
 		parts = slices.Insert(parts, 0, io.Reader(io.NewSectionReader(im.kernel, 0, im.kernel.Size())))
 	}
-	if l.hashed >= nitroBytes {
+	if l.hashed >= maxHashed {
 		return nil, errors.New("too much to hash")
 	}
 	h := sha512.New384()

@@ -1,4 +1,7 @@
-package explain
+// Package explainsev says why a launch digest of SEV-SNP, SEV-ES or SEV is not the
+// expected one. Its axes are what VMMs and measuring tools settle in different ways
+// within AMD 56860 (SEV-SNP firmware ABI) and AMD 55766 (SEV API).
+package explainsev
 
 import (
 	"bytes"
@@ -6,6 +9,9 @@ import (
 	"errors"
 	"fmt"
 
+	"safebox/measure/explain"
+	"safebox/measure/explain/internal/inputs"
+	"safebox/measure/explain/internal/search"
 	"safebox/measure/ovmf"
 	"safebox/measure/snp"
 )
@@ -33,19 +39,9 @@ func (m Mode) String() string {
 	return fmt.Sprintf("mode %d", uint8(m))
 }
 
-// launchDigest is the name of the value, as in a release.
-const launchDigest = "launch_digest"
-
-// Named is another input than the expected one, with a name for the sentence:
-// "OVMF of release 1.2".
-type Named[T any] struct {
-	Name  string
-	Value T
-}
-
-// SNP is a launch under SEV-SNP, SEV-ES or SEV whose digest was expected, and
+// Guest is a launch under SEV-SNP, SEV-ES or SEV whose digest was expected, and
 // what else the caller has at hand.
-type SNP struct {
+type Guest struct {
 	Mode   Mode
 	Launch snp.Launch
 
@@ -56,10 +52,10 @@ type SNP struct {
 	// Inputs of other releases, to be tried in place of the expected ones. Kernels
 	// and Initrds are SHA-256 digests of the files. Without an expected kernel,
 	// Kernels are tried as ones that the host gave.
-	Firmware     []Named[snp.Firmware]
-	Kernels      []Named[[32]byte]
-	Initrds      []Named[[32]byte]
-	CommandLines []Named[string]
+	Firmware     []explain.Named[snp.Firmware]
+	Kernels      []explain.Named[[32]byte]
+	Initrds      []explain.Named[[32]byte]
+	CommandLines []explain.Named[string]
 
 	// Owner is what the owner of a SEV or SEV-ES guest knows of LAUNCH_MEASURE. Nil:
 	// its answer can't be told from a launch digest.
@@ -72,9 +68,6 @@ type Owner struct {
 	Measured snp.Measured
 }
 
-// maxAlternatives bounds each list of other inputs.
-const maxAlternatives = 64
-
 // Bounds of the search: 2 s on one core of today. Firmware is hashed once for
 // SEV-SNP, but for each probe under an SVSM, and for SEV and SEV-ES.
 const (
@@ -84,25 +77,25 @@ const (
 )
 
 // Explain searches for launches that give the reported digest.
-func (in SNP) Explain(reported []byte) (*Result, error) {
+func (in Guest) Explain(reported []byte) (*explain.Result, error) {
 	if err := in.check(reported); err != nil {
 		return nil, fmt.Errorf("explaining launch digest: %w", err)
 	}
 	expected, failed := in.expected()
-	r, err := newResult(launchDigest, expected, reported)
+	r, err := explain.New("launch_digest", expected, reported)
 	if err != nil {
 		return nil, err
 	}
 	if failed != nil {
-		r.note("the expected launch has no digest: %v", failed)
+		r.Note("the expected launch has no digest: %v", failed)
 	}
 	l := newLab(&in, reported)
-	s := search[snpState]{start: l.start, axes: l.axes(), probe: l.probe, most: l.most()}
-	s.run()
-	if s.tried == 0 {
+	s := search.Space[state]{Start: l.start, Axes: l.axes(), Probe: l.probe, Most: l.most()}
+	s.Search()
+	if s.Tried() == 0 {
 		return nil, fmt.Errorf("explaining launch digest: no neighbour of the expected launch can be measured: %w", failed)
 	}
-	s.report(r, "this launch", Axis{
+	s.Report(r, "this launch", explain.Axis{
 		Name: axisVCPUs, Expected: fmt.Sprint(in.Launch.VCPUs), Values: vcpuLimit(in.Launch, l.firmware[0]) - 1,
 	})
 	in.notes(r, reported)
@@ -110,7 +103,7 @@ func (in SNP) Explain(reported []byte) (*Result, error) {
 }
 
 // check refuses what is no question.
-func (in *SNP) check(reported []byte) error {
+func (in *Guest) check(reported []byte) error {
 	switch in.Mode {
 	case SEVSNP, SEVES, SEV:
 	default:
@@ -119,10 +112,8 @@ func (in *SNP) check(reported []byte) error {
 	if len(reported) != 32 && len(reported) != 48 {
 		return fmt.Errorf("reported value: got %d bytes, want 48 (SEV-SNP) or 32 (SEV, SEV-ES)", len(reported))
 	}
-	for _, n := range []int{len(in.Firmware), len(in.Kernels), len(in.Initrds), len(in.CommandLines)} {
-		if n > maxAlternatives {
-			return fmt.Errorf("other inputs: got %d of a kind, want at most %d", n, maxAlternatives)
-		}
+	if err := inputs.Check(len(in.Firmware), len(in.Kernels), len(in.Initrds), len(in.CommandLines)); err != nil {
+		return err
 	}
 	if k := in.Launch.Kernel; k != nil && in.CommandLine != nil && snp.HashCommandLine(*in.CommandLine) != k.CommandLine {
 		return errors.New("command line: the text is not the one whose hash is in the expected launch")
@@ -131,7 +122,7 @@ func (in *SNP) check(reported []byte) error {
 }
 
 // expected is the digest of the launch.
-func (in *SNP) expected() ([]byte, error) {
+func (in *Guest) expected() ([]byte, error) {
 	switch in.Mode {
 	case SEVSNP:
 		d, err := snp.Measure(in.Launch)
@@ -155,18 +146,18 @@ func (in *SNP) expected() ([]byte, error) {
 }
 
 // notes says what the digest can't tell.
-func (in *SNP) notes(r *Result, reported []byte) {
+func (in *Guest) notes(r *explain.Result, reported []byte) {
 	if bytes.Count(reported, []byte{0}) == len(reported) {
-		r.note("the reported digest is all zeros, which no launch gives")
+		r.Note("the reported digest is all zeros, which no launch gives")
 	}
 	if len(reported) == 32 && in.Owner == nil && len(r.Findings) == 0 {
-		r.note("what LAUNCH_MEASURE answers is an HMAC of the launch digest, not the digest: without the session's key (TIK) it can't be told from any other value")
+		r.Note("what LAUNCH_MEASURE answers is an HMAC of the launch digest, not the digest: without the session's key (TIK) it can't be told from any other value")
 	}
 	if l := in.Launch.Firmware; l.Seed != nil && len(reported) == 32 {
-		r.note("the firmware was given as a hash of SEV-SNP: SEV and SEV-ES need the image")
+		r.Note("the firmware was given as a hash of SEV-SNP: SEV and SEV-ES need the image")
 	}
 	if len(r.Findings) == 0 {
-		r.note("policy, HOST_DATA, ID block and report data are not part of a launch digest")
+		r.Note("policy, HOST_DATA, ID block and report data are not part of a launch digest")
 	}
 }
 

@@ -1,8 +1,11 @@
-package explain
+package explaintdx
 
 import (
 	"fmt"
 
+	"safebox/measure/explain"
+	"safebox/measure/explain/internal/inputs"
+	"safebox/measure/explain/internal/search"
 	"safebox/measure/tdx"
 	"safebox/measure/tdx/tdvf"
 	"safebox/measure/tpm"
@@ -27,48 +30,48 @@ const (
 const kernelBoot = tpm.Kernel
 
 // axes lists those that a register depends on.
-func (l *tdLab) axes(index int) []axis[tdState] {
+func (l *lab) axes(index int) []search.Axis[state] {
 	switch index {
 	case tdx.MRTD:
-		return []axis[tdState]{l.firmwareAxis(), l.orderAxis()}
+		return []search.Axis[state]{l.firmwareAxis(), l.orderAxis()}
 	case tdx.RTMR0:
-		return []axis[tdState]{
+		return []search.Axis[state]{
 			l.firmwareAxis(), l.layoutAxis(), l.acpiAxis(), l.memoryAxis(), l.secureBootAxis(), l.entriesAxis(),
 		}
 	case tdx.RTMR1:
 		if l.start.input.Direct == nil {
-			return []axis[tdState]{l.ukiAxis(), l.layoutAxis()}
+			return []search.Axis[state]{l.ukiAxis(), l.layoutAxis()}
 		}
-		return []axis[tdState]{
+		return []search.Axis[state]{
 			l.kernelAxis(), l.patchedAxis(), l.layoutAxis(), l.initrdAxis(), l.heapEndAxis(), l.vgaAxis(), l.paddingAxis(), l.lowMemoryAxis(),
 		}
 	case tdx.RTMR2:
 		if l.start.input.Direct == nil {
-			return []axis[tdState]{l.ukiAxis()}
+			return []search.Axis[state]{l.ukiAxis()}
 		}
-		return []axis[tdState]{l.silentAxis(), l.initrdAxis(), l.formAxis(), l.commandLineAxis()}
+		return []search.Axis[state]{l.silentAxis(), l.initrdAxis(), l.formAxis(), l.commandLineAxis()}
 	}
 	return nil
 }
 
-func (l *tdLab) firmwareAxis() axis[tdState] {
-	a := axis[tdState]{name: axisFirmware, expected: l.firmware[0].name}
+func (l *lab) firmwareAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: inputs.Firmware, Expected: l.firmware[0].name}
 	for i, f := range l.firmware[1:] {
-		a.choices = append(a.choices, choice[tdState]{
-			value: f.name, phrase: f.phrase, set: func(s *tdState) { s.firmware = i + 1 },
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: f.name, Phrase: f.phrase, Set: func(s *state) { s.firmware = i + 1 },
 		})
 	}
 	return a
 }
 
 // orderAxis: an order that measures the TD HOB is one choice for each HOB.
-func (l *tdLab) orderAxis() axis[tdState] {
+func (l *lab) orderAxis() search.Axis[state] {
 	expected := l.start.input.Order
-	a := axis[tdState]{name: axisOrder, expected: expected.String()}
+	a := search.Axis[state]{Name: axisOrder, Expected: expected.String()}
 	add := func(order tdvf.Order, value, note string, hob []byte) {
-		a.choices = append(a.choices, choice[tdState]{
-			value: value, phrase: fmt.Sprintf("%s (%s)", instead(axisOrder, value, a.expected), note),
-			set: func(s *tdState) { s.input.Order, s.hob = order, hob },
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: value, Phrase: fmt.Sprintf("%s (%s)", search.Instead(axisOrder, value, a.Expected), note),
+			Set: func(s *state) { s.input.Order, s.hob = order, hob },
 		})
 	}
 	if expected != tdvf.SinglePass {
@@ -85,8 +88,8 @@ func (l *tdLab) orderAxis() axis[tdState] {
 }
 
 // gceHOBs are the HOBs of Google's machine types for the expected firmware.
-func (l *tdLab) gceHOBs() []Named[[]byte] {
-	var list []Named[[]byte]
+func (l *lab) gceHOBs() []explain.Named[[]byte] {
+	var list []explain.Named[[]byte]
 	im := l.firmware[0].image
 	if im == nil {
 		return nil
@@ -101,7 +104,7 @@ func (l *tdLab) gceHOBs() []Named[[]byte] {
 			if early == tdvf.EarlyAcceptAll {
 				name += " with all memory accepted early"
 			}
-			list = append(list, Named[[]byte]{name, hob})
+			list = append(list, explain.Named[[]byte]{Name: name, Value: hob})
 		}
 	}
 	return list
@@ -121,19 +124,19 @@ func layoutNote(l tdx.Layout) string {
 	return ""
 }
 
-func (l *tdLab) layoutAxis() axis[tdState] {
+func (l *lab) layoutAxis() search.Axis[state] {
 	expected := l.start.input.Layout
-	a := axis[tdState]{name: axisLayout, expected: "none chosen"}
+	a := search.Axis[state]{Name: axisLayout, Expected: "none chosen"}
 	if expected != 0 {
-		a.expected = expected.String()
+		a.Expected = expected.String()
 	}
 	for _, layout := range tdx.Layouts() {
 		if layout == expected {
 			continue
 		}
-		a.choices = append(a.choices, choice[tdState]{
-			value: layout.String(), phrase: fmt.Sprintf("%s (%s)", instead(axisLayout, layout.String(), a.expected), layoutNote(layout)),
-			set: func(s *tdState) {
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: layout.String(), Phrase: fmt.Sprintf("%s (%s)", search.Instead(axisLayout, layout.String(), a.Expected), layoutNote(layout)),
+			Set: func(s *state) {
 				s.input.Layout = layout
 				if layout != tdx.L2 {
 					s.input.FWCfg = nil
@@ -144,12 +147,12 @@ func (l *tdLab) layoutAxis() axis[tdState] {
 	return a
 }
 
-func (l *tdLab) acpiAxis() axis[tdState] {
-	a := axis[tdState]{name: axisACPI, expected: l.acpi[0].name}
+func (l *lab) acpiAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: axisACPI, Expected: l.acpi[0].name}
 	for i, t := range l.acpi[1:] {
-		a.choices = append(a.choices, choice[tdState]{
-			value: t.name, phrase: instead(axisACPI, t.name, "those expected"),
-			set: func(s *tdState) { s.acpi = i + 1 },
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: t.name, Phrase: search.Instead(axisACPI, t.name, "those expected"),
+			Set: func(s *state) { s.acpi = i + 1 },
 		})
 	}
 	return a
@@ -157,18 +160,18 @@ func (l *tdLab) acpiAxis() axis[tdState] {
 
 // secureBootAxis: a variable without data and one with a zero byte both say that
 // Secure Boot is off.
-func (l *tdLab) secureBootAxis() axis[tdState] {
-	a := axis[tdState]{name: axisSecureBoot, expected: "the layout's"}
+func (l *lab) secureBootAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: axisSecureBoot, Expected: "the layout's"}
 	if v := l.start.input.Variables; v != nil {
-		a.expected = secureBootText(v.SecureBoot)
+		a.Expected = secureBootText(v.SecureBoot)
 	}
 	for _, data := range [][]byte{nil, {0}, {1}} {
-		if secureBootText(data) == a.expected {
+		if secureBootText(data) == a.Expected {
 			continue
 		}
-		a.choices = append(a.choices, choice[tdState]{
-			value: secureBootText(data), phrase: instead(axisSecureBoot, secureBootText(data), a.expected),
-			set: func(s *tdState) {
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: secureBootText(data), Phrase: search.Instead(axisSecureBoot, secureBootText(data), a.Expected),
+			Set: func(s *state) {
 				var changed tdx.Variables
 				if v := s.input.Variables; v != nil {
 					changed = *v
@@ -192,15 +195,15 @@ func secureBootText(data []byte) string {
 }
 
 // entriesAxis: entries of the caller against those that the firmware makes.
-func (l *tdLab) entriesAxis() axis[tdState] {
-	a := axis[tdState]{name: axisEntries, expected: "those given"}
+func (l *lab) entriesAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: axisEntries, Expected: "those given"}
 	if l.start.input.BootEntries == nil {
-		a.expected = "the layout's"
+		a.Expected = "the layout's"
 		return a
 	}
-	a.choices = []choice[tdState]{{
-		value: "the layout's", phrase: "the boot entries that the firmware makes itself instead of those given",
-		set: func(s *tdState) { s.input.BootEntries = nil },
+	a.Choices = []search.Choice[state]{{
+		Value: "the layout's", Phrase: "the boot entries that the firmware makes itself instead of those given",
+		Set: func(s *state) { s.input.BootEntries = nil },
 	}}
 	return a
 }

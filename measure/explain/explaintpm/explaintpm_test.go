@@ -1,18 +1,20 @@
-package explain
+package explaintpm
 
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/ulikunitz/xz"
 
 	"safebox/measure/eventlog"
+	"safebox/measure/explain/internal/explaintest"
+	"safebox/measure/explain/internal/inputs"
+	"safebox/measure/explain/internal/registers"
 	"safebox/measure/tpm"
+	"safebox/measure/vectortest"
 )
 
 func readFile(t testing.TB, path string) []byte {
@@ -27,24 +29,17 @@ func readFile(t testing.TB, path string) []byte {
 // tpmInput is the disk of package tpm's tests, made by other programs.
 func tpmInput(t testing.TB) tpm.Input {
 	t.Helper()
-	r, err := xz.NewReader(bytes.NewReader(readFile(t, "../tpm/testdata/disk.img.xz")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	disk := vectortest.File(t, os.DirFS("../../tpm/testdata"), "disk.img")
 	return tpm.Input{Boot: tpm.ESP, Disk: bytes.NewReader(disk), DiskSize: int64(len(disk))}
 }
 
-// oracle is a register of the disk's UKI by ../tpm/testdata/oracle.py.
+// oracle is a register of the disk's UKI by ../../tpm/testdata/oracle.py.
 func oracle(t testing.TB, boot, bank string, pcr int) []byte {
 	t.Helper()
 	prefix := fmt.Sprintf("plain %s %s %d ", boot, bank, pcr)
-	for line := range strings.Lines(string(readFile(t, "../tpm/testdata/oracle.txt"))) {
+	for line := range strings.Lines(string(readFile(t, "../../tpm/testdata/oracle.txt"))) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), prefix); ok {
-			return unhex(t, value)
+			return explaintest.Unhex(t, value)
 		}
 	}
 	t.Fatalf("oracle.txt has no line %q", prefix)
@@ -54,7 +49,7 @@ func oracle(t testing.TB, boot, bank string, pcr int) []byte {
 // bootPCRs are the registers that the TPM of a real boot returned.
 func bootPCRs(t testing.TB, boot, bank string) (values [eventlog.PCRs][]byte) {
 	t.Helper()
-	for line := range strings.Lines(string(readFile(t, "../eventlog/testdata/uefi/"+boot+"/pcrs.txt"))) {
+	for line := range strings.Lines(string(readFile(t, "../../eventlog/testdata/uefi/"+boot+"/pcrs.txt"))) {
 		f := strings.Fields(line)
 		if f[1] != bank {
 			continue
@@ -63,14 +58,14 @@ func bootPCRs(t testing.TB, boot, bank string) (values [eventlog.PCRs][]byte) {
 		if _, err := fmt.Sscan(f[2], &n); err != nil {
 			t.Fatal(err)
 		}
-		values[n] = unhex(t, f[3])
+		values[n] = explaintest.Unhex(t, f[3])
 	}
 	return values
 }
 
 func TestBootsOfOthers(t *testing.T) {
 	t.Parallel()
-	in := TPM{Input: tpmInput(t), Bank: tpm.SHA256, CommandLines: []string{"console=ttyS0", "console=ttyS0 evil=1"}}
+	in := Boot{Input: tpmInput(t), Bank: tpm.SHA256, CommandLines: []string{"console=ttyS0", "console=ttyS0 evil=1"}}
 	for _, tt := range []struct {
 		name  string
 		pcr   int
@@ -101,7 +96,7 @@ func TestBootsOfOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tt.want, sentences(list[0])); diff != "" {
+			if diff := cmp.Diff(tt.want, explaintest.Sentences(list[0])); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -112,16 +107,16 @@ func TestBootsOfOthers(t *testing.T) {
 // for someone who expected a firmware without Secure Boot.
 func TestNitroTPMSecureBoot(t *testing.T) {
 	t.Parallel()
-	const pcr7 = "98441c7f7625d10058c47683aec486ce311c633235eb555593a7ee791121e3578ae72d04ecef661f272d59058b77af35" // ../testdata/nitro/pcr
-	in := TPM{Input: tpmInput(t), Bank: tpm.SHA384}
+	const pcr7 = "98441c7f7625d10058c47683aec486ce311c633235eb555593a7ee791121e3578ae72d04ecef661f272d59058b77af35" // ../../testdata/nitro/pcr
+	in := Boot{Input: tpmInput(t), Bank: tpm.SHA384}
 	var reported [eventlog.PCRs][]byte
-	reported[7] = unhex(t, pcr7)
+	reported[7] = explaintest.Unhex(t, pcr7)
 	list, err := in.Explain(reported)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"the reported PCR 7 is what this boot gives with Secure Boot off, without keys instead of absent from the firmware"}
-	if diff := cmp.Diff(want, summaries(list)); diff != "" {
+	if diff := cmp.Diff(want, explaintest.Summaries(list)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -129,11 +124,11 @@ func TestNitroTPMSecureBoot(t *testing.T) {
 // TestLogOfBoot: another UKI's real boot, whose log names the first event.
 func TestLogOfBoot(t *testing.T) {
 	t.Parallel()
-	log, err := eventlog.Decode(readFile(t, "../eventlog/testdata/uefi/cred/evlog.bin"))
+	log, err := eventlog.Decode(readFile(t, "../../eventlog/testdata/uefi/cred/evlog.bin"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := TPM{Input: tpmInput(t), Bank: tpm.SHA256, Log: log}
+	in := Boot{Input: tpmInput(t), Bank: tpm.SHA256, Log: log}
 	var reported [eventlog.PCRs][]byte
 	values := bootPCRs(t, "cred", "sha256")
 	reported[4], reported[12] = values[4], values[12]
@@ -141,13 +136,13 @@ func TestLogOfBoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(strings.Join(summaries(list), "\n"))
+	t.Log(strings.Join(explaintest.Summaries(list), "\n"))
 	if len(list) != 2 {
 		t.Fatalf("got %d results, want 2", len(list))
 	}
 	for i, want := range []string{"the log first differs at event 2 of PCR 4: got ", "the log first differs at event 0 of PCR 12: got "} {
 		if got := list[i].Findings; len(got) != 1 || !strings.HasPrefix(got[0].Sentence, want) {
-			t.Errorf("got %q, want %q", sentences(list[i]), want)
+			t.Errorf("got %q, want %q", explaintest.Sentences(list[i]), want)
 		}
 	}
 }
@@ -157,34 +152,58 @@ func TestLogOfBoot(t *testing.T) {
 // both give what the TPM returned. The initrd's digest is of that boot's log.
 func TestLoadOptionsOfTheHost(t *testing.T) {
 	t.Parallel()
-	log, err := eventlog.Decode(readFile(t, "../eventlog/testdata/uefi/kappend/evlog.bin"))
+	log, err := eventlog.Decode(readFile(t, "../../eventlog/testdata/uefi/kappend/evlog.bin"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var nine []step
+	var nine []registers.Event
 	for i := range log.Events {
 		if e := &log.Events[i]; e.PCR == 9 {
-			nine = append(nine, step{e.Describe(), e.Digest(eventlog.SHA256)})
+			nine = append(nine, registers.Event{Name: e.Describe(), Digest: e.Digest(eventlog.SHA256)})
 		}
 	}
 	if len(nine) != 2 {
 		t.Fatalf("PCR 9: got %d events, want 2", len(nine))
 	}
 	line := "console=ttyS0 evil=1"
-	s := tpmState{bank: tpm.SHA256, override: &line}
+	s := state{bank: tpm.SHA256, override: &line}
 	want := bootPCRs(t, "kappend", "sha256")
-	own := step{"LOADED_IMAGE::LoadOptions", make([]byte, 32)}
+	own := registers.Event{Name: "LOADED_IMAGE::LoadOptions", Digest: make([]byte, 32)}
 	for _, c := range []struct {
 		index int
-		steps []step
-	}{{9, []step{own, nine[1]}}, {9, nine[1:]}, {12, nil}} {
-		got := extend(tpm.SHA256.New(), tpm.SHA256.Zero(), overridden(c.index, s, c.steps)...)
+		steps []registers.Event
+	}{{9, []registers.Event{own, nine[1]}}, {9, nine[1:]}, {12, nil}} {
+		got := registers.Extend(tpm.SHA256.New(), tpm.SHA256.Zero(), overridden(c.index, s, c.steps)...)
 		if !bytes.Equal(got, want[c.index]) {
 			t.Errorf("PCR %d of %d events: got %x, the TPM returned %x", c.index, len(c.steps), got, want[c.index])
 		}
 	}
 	// systemd, src/boot/stub.c, run: the profile is measured before the options.
-	if got := overridden(12, s, []step{{"profile 1", nil}}); len(got) != 2 || got[0].name != "profile 1" {
+	if got := overridden(12, s, []registers.Event{{Name: "profile 1"}}); len(got) != 2 || got[0].Name != "profile 1" {
 		t.Errorf("PCR 12 with a profile: got %v", got)
+	}
+}
+
+// TestRefused: questions that are none.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func() error{
+		"explaining PCRs: other inputs: got 65": func() error {
+			_, err := (Boot{Input: tpmInput(t), Bank: tpm.SHA256, CommandLines: make([]string, inputs.Max+1)}).Explain([eventlog.PCRs][]byte{})
+			return err
+		},
+		"predicting PCRs: bank: got bank 0": func() error { _, err := (Boot{}).Explain([eventlog.PCRs][]byte{}); return err },
+		"PCRs: the reported value equals": func() error {
+			_, err := (Boot{Input: tpmInput(t), Bank: tpm.SHA256}).Explain([eventlog.PCRs][]byte{})
+			return err
+		},
+		"PCR 4: got 3 bytes, want 32 or 48": func() error {
+			_, err := (Boot{Input: tpmInput(t), Bank: tpm.SHA256}).Explain([eventlog.PCRs][]byte{4: {1, 2, 3}})
+			return err
+		},
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got error %v, want one with %q", err, name)
+		}
 	}
 }

@@ -1,24 +1,30 @@
-package explain
+package explainnitro
 
 import (
 	"bytes"
 	"crypto/sha512"
 	"crypto/x509"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"safebox/measure/eif"
+	"safebox/measure/explain"
+	"safebox/measure/explain/internal/explaintest"
+	"safebox/measure/explain/internal/inputs"
 	"safebox/measure/nitro"
-	"safebox/measure/vectortest"
 )
+
+// data is measure/testdata.
+var data = explaintest.New(os.DirFS("../../testdata"))
 
 // enclaveImage opens an image of measure/testdata.
 func enclaveImage(t testing.TB, name string) *eif.File {
 	t.Helper()
-	b := vectortest.File(t, testdata(), "nitro/eif/"+name)
+	b := data.File(t, "nitro/eif/"+name)
 	f, err := eif.Open(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +39,7 @@ func enclavePCRs(t testing.TB, name string) (list [nitro.Registers][]byte) {
 		File string
 		PCR  map[string]string
 	}
-	if err := json.Unmarshal(vectortest.File(t, testdata(), "nitro/eif/vectors.json"), &all); err != nil {
+	if err := json.Unmarshal(data.File(t, "nitro/eif/vectors.json"), &all); err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range all {
@@ -42,7 +48,7 @@ func enclavePCRs(t testing.TB, name string) (list [nitro.Registers][]byte) {
 		}
 		for i, key := range map[int]string{0: "PCR0", 1: "PCR1", 2: "PCR2", 8: "PCR8"} {
 			if v.PCR[key] != "" {
-				list[i] = unhex(t, v.PCR[key])
+				list[i] = explaintest.Unhex(t, v.PCR[key])
 			} else {
 				list[i] = make([]byte, 48)
 			}
@@ -53,17 +59,9 @@ func enclavePCRs(t testing.TB, name string) (list [nitro.Registers][]byte) {
 	return list
 }
 
-// summaries joins what was found out about all registers.
-func summaries(list []*Result) (all []string) {
-	for _, r := range list {
-		all = append(all, r.Summary()...)
-	}
-	return all
-}
-
 func certificate(t testing.TB) *x509.Certificate {
 	t.Helper()
-	c, err := eif.ParseCertificate(vectortest.File(t, testdata(), "nitro/eif/signer_cert.pem"))
+	c, err := eif.ParseCertificate(data.File(t, "nitro/eif/signer_cert.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,16 +103,16 @@ func TestEnclavesOfOthers(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in := Nitro{
+			in := Enclave{
 				Input:        nitro.Input{Image: enclaveImage(t, tt.expected)},
-				Images:       []Named[*eif.File]{{"one_ramdisk.eif", enclaveImage(t, "one_ramdisk.eif")}},
-				Certificates: []Named[*x509.Certificate]{{"signer_cert.pem", certificate(t)}},
+				Images:       []explain.Named[*eif.File]{{Name: "one_ramdisk.eif", Value: enclaveImage(t, "one_ramdisk.eif")}},
+				Certificates: []explain.Named[*x509.Certificate]{{Name: "signer_cert.pem", Value: certificate(t)}},
 			}
 			list, err := in.Explain(enclavePCRs(t, tt.reported))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tt.want, summaries(list)); diff != "" {
+			if diff := cmp.Diff(tt.want, explaintest.Summaries(list)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -128,16 +126,16 @@ func TestParentOfEnclave(t *testing.T) {
 		arn   = "arn:aws:iam::123456789012:role/Webserver"
 		pcr3  = "78fce75db17cd4e0a3fb8dad3ad128ca5e77edbb2b2c7f75329dccd99aa5f6ef4fc1f1a452e315b9e98f9e312e6921e6" // AWS's example, by tkhq/qos
 		id    = "i-0a22e5c5f24d22174"
-		pcr4  = "45706d7b621e4620a332e147a5ddb000b049f73d47d3e61f6b03d2069152d4df6a4a786ad1c10102b955799a9dc96b44" // of ../testdata/nitro/docs
+		pcr4  = "45706d7b621e4620a332e147a5ddb000b049f73d47d3e61f6b03d2069152d4df6a4a786ad1c10102b955799a9dc96b44" // of ../../testdata/nitro/docs
 		other = "i-0827e799ec9232d44"
 	)
-	in := Nitro{
+	in := Enclave{
 		Input:       nitro.Input{Image: enclaveImage(t, "two_ramdisks.eif"), InstanceID: other, NoRole: true},
 		RoleARNs:    []string{arn},
 		InstanceIDs: []string{id},
 	}
 	var reported [nitro.Registers][]byte
-	reported[3], reported[4] = unhex(t, pcr3), unhex(t, pcr4)
+	reported[3], reported[4] = explaintest.Unhex(t, pcr3), explaintest.Unhex(t, pcr4)
 	want := []string{
 		`the reported PCR 3 is what this enclave gives with role ARN "arn:aws:iam::123456789012:role/Webserver" instead of none`,
 		`the reported PCR 4 is what this enclave gives with instance ID "i-0a22e5c5f24d22174" instead of "i-0827e799ec9232d44"`,
@@ -148,7 +146,7 @@ func TestParentOfEnclave(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, summaries(list)); diff != "" {
+		if diff := cmp.Diff(want, explaintest.Summaries(list)); diff != "" {
 			t.Errorf("debug %v: -want +got:\n%s", debug, diff)
 		}
 	}
@@ -158,9 +156,9 @@ func TestParentOfEnclave(t *testing.T) {
 // is said.
 func TestUnrelatedEnclave(t *testing.T) {
 	t.Parallel()
-	in := Nitro{Input: nitro.Input{Image: enclaveImage(t, "three_ramdisks.eif")}}
+	in := Enclave{Input: nitro.Input{Image: enclaveImage(t, "three_ramdisks.eif")}}
 	reported := enclavePCRs(t, "three_ramdisks.eif")
-	reported[1] = unhex(t, "0343b056cd8485ca7890ddd833476d78460aed2aa161548e4e26bedf321726696257d623e8805f3f605946b3d8b0c6aa") // in documents of 2024
+	reported[1] = explaintest.Unhex(t, "0343b056cd8485ca7890ddd833476d78460aed2aa161548e4e26bedf321726696257d623e8805f3f605946b3d8b0c6aa") // in documents of 2024
 	list, err := in.Explain(reported)
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +170,7 @@ func TestUnrelatedEnclave(t *testing.T) {
 		"PCR 0 is as expected, so kernel, command line and ramdisks are the same bytes in the same order: " +
 			"the border between the first ramdisk and the others lies elsewhere",
 	}
-	got := summaries(list)
+	got := explaintest.Summaries(list)
 	if len(got) != len(want) {
 		t.Fatalf("got %q", got)
 	}
@@ -185,15 +183,15 @@ func TestUnrelatedEnclave(t *testing.T) {
 // TestPartsOfEnclave changes what an image is made of, one thing at a time.
 func TestPartsOfEnclave(t *testing.T) {
 	t.Parallel()
-	part := func(name string) []byte { return vectortest.File(t, testdata(), "nitro/eif/"+name) }
+	part := func(name string) []byte { return data.File(t, "nitro/eif/"+name) }
 	kernel, line := part("in_kernel.bin"), part("in_cmdline.txt")
 	first, second := part("in_ramdisk0.bin"), part("in_ramdisk1.bin")
 	byHand := func(parts ...[]byte) []byte {
 		sum := sha512.Sum384(bytes.Join(parts, nil))
-		return foldByHand([][48]byte{sum})
+		return explaintest.Fold(sum)
 	}
 	digest := sha512.Sum384(bytes.Join([][]byte{kernel, line, first, second}, nil))
-	in := Nitro{Input: nitro.Input{Image: enclaveImage(t, "two_ramdisks.eif")}}
+	in := Enclave{Input: nitro.Input{Image: enclaveImage(t, "two_ramdisks.eif")}}
 	for reported, want := range map[string]string{
 		string(byHand(kernel, line, []byte("\n"), first, second)):   "a newline at the end of the command line instead of none (read from a file)",
 		string(byHand(kernel, line, []byte("\x00"), first, second)): "a NUL at the end of the command line instead of none",
@@ -207,7 +205,7 @@ func TestPartsOfEnclave(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantSentences(t, list[0], "the reported PCR 0 is what this enclave gives with "+want)
+		explaintest.WantSentences(t, list[0], "the reported PCR 0 is what this enclave gives with "+want)
 	}
 }
 
@@ -215,16 +213,32 @@ func TestPartsOfEnclave(t *testing.T) {
 // ramdisks is not said of an image that has others.
 func TestOtherImages(t *testing.T) {
 	t.Parallel()
-	in := Nitro{
+	in := Enclave{
 		Input:  nitro.Input{Image: enclaveImage(t, "two_ramdisks.eif")},
-		Images: []Named[*eif.File]{{"fewer", enclaveImage(t, "one_ramdisk.eif")}, {"signed", enclaveImage(t, "signed_p384.eif")}},
+		Images: []explain.Named[*eif.File]{{Name: "fewer", Value: enclaveImage(t, "one_ramdisk.eif")}, {Name: "signed", Value: enclaveImage(t, "signed_p384.eif")}},
 	}
-	l := newNitroLab(&in)
+	l := newLab(&in)
 	l.images[2].text += " quiet"
-	choices := l.imageAxis().choices
-	for i, want := range []string{axisRamdisks + " " + axisBorder, axisCommandLine} {
-		if got := strings.Join(choices[i].closes, " "); got != want {
-			t.Errorf("%s: closes %q, want %q", choices[i].value, got, want)
+	choices := l.imageAxis().Choices
+	for i, want := range []string{axisRamdisks + " " + axisBorder, inputs.CommandLine} {
+		if got := strings.Join(choices[i].Closes, " "); got != want {
+			t.Errorf("%s: closes %q, want %q", choices[i].Value, got, want)
+		}
+	}
+}
+
+// TestRefused: questions that are none.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func() error{
+		"image: got none": func() error { _, err := (Enclave{}).Explain([nitro.Registers][]byte{}); return err },
+		"PCR 0: got 3 bytes, want 48": func() error {
+			_, err := (Enclave{Input: nitro.Input{Image: enclaveImage(t, "one_ramdisk.eif")}}).Explain([nitro.Registers][]byte{{1, 2, 3}})
+			return err
+		},
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got error %v, want one with %q", err, name)
 		}
 	}
 }

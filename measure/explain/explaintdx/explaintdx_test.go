@@ -1,16 +1,20 @@
-package explain
+package explaintdx
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"safebox/measure/eventlog"
+	"safebox/measure/explain"
+	"safebox/measure/explain/internal/explaintest"
+	"safebox/measure/explain/internal/inputs"
+	"safebox/measure/fat"
+	"safebox/measure/gpt"
 	"safebox/measure/ovmf"
 	"safebox/measure/tdx"
 	"safebox/measure/tdx/tdvf"
@@ -18,10 +22,8 @@ import (
 	"safebox/measure/vectortest"
 )
 
-const (
-	debianVectors = "debian-ovmf/vectors.json"
-	debianImage   = "debian-ovmf/OVMF.fd"
-)
+// data is measure/testdata.
+var data = explaintest.New(os.DirFS("../../testdata"))
 
 // debianTDX are the MRTDs of Debian's OVMF.fd: single-pass and tdhob-bug by
 // gce-tcb-verifier, two-pass by the author of the vectors.
@@ -35,7 +37,7 @@ type debianTDX struct {
 func member(t testing.TB, file, name string, into any) {
 	t.Helper()
 	var all map[string]json.RawMessage
-	if err := json.Unmarshal(vectortest.File(t, testdata(), file), &all); err != nil {
+	if err := json.Unmarshal(data.File(t, file), &all); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(all[name], into); err != nil {
@@ -66,16 +68,16 @@ func listed(t testing.TB, file, id string, into any) {
 	t.Fatalf("%s: no vector %s", file, id)
 }
 
-// registers puts values at their index.
-func registers(index int, value []byte) (list [eventlog.MRs][]byte) {
+// at puts a value at its index.
+func at(index int, value []byte) (list [eventlog.MRs][]byte) {
 	list[index] = value
 	return list
 }
 
 // one explains one register.
-func one(t *testing.T, in TDX, index int, value []byte) *Result {
+func one(t *testing.T, in TD, index int, value []byte) *explain.Result {
 	t.Helper()
-	list, err := in.Explain(registers(index, value))
+	list, err := in.Explain(at(index, value))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,18 +87,11 @@ func one(t *testing.T, in TDX, index int, value []byte) *Result {
 	return list[0]
 }
 
-func wantSentences(t *testing.T, r *Result, want ...string) {
-	t.Helper()
-	if diff := cmp.Diff(want, sentences(r)); diff != "" {
-		t.Errorf("-want +got:\n%s\nnotes: %q", diff, r.Notes)
-	}
-}
-
 func TestMRTDOfOthers(t *testing.T) {
 	t.Parallel()
 	var v debianTDX
-	member(t, debianVectors, "tdx", &v)
-	im := image(t, debianImage)
+	member(t, explaintest.DebianVectors, "tdx", &v)
+	im := data.Image(t, explaintest.DebianImage)
 	for _, tt := range []struct {
 		order    tdvf.Order
 		reported string
@@ -106,8 +101,8 @@ func TestMRTDOfOthers(t *testing.T) {
 		{tdvf.TwoPass, v.Single, "the reported MRTD is what this TD gives with MRTD order single-pass instead of two-pass (QEMU and KVM as upstream, Google Compute Engine)"},
 		{tdvf.SinglePass, v.Bug, "the reported MRTD is what this TD gives with MRTD order tdhob-bug of c3-standard-4 instead of single-pass (earlier hypervisors of Google Compute Engine measure every section)"},
 	} {
-		r := one(t, TDX{Input: tdx.Input{Firmware: im, Order: tt.order}}, tdx.MRTD, unhex(t, tt.reported))
-		wantSentences(t, r, tt.want)
+		r := one(t, TD{Input: tdx.Input{Firmware: im, Order: tt.order}}, tdx.MRTD, explaintest.Unhex(t, tt.reported))
+		explaintest.WantSentences(t, r, tt.want)
 	}
 }
 
@@ -134,7 +129,7 @@ type hardware struct {
 // of Debian's, which is the TD's too; its code is not at hand.
 func (h *hardware) firmware(t testing.TB) *ovmf.Image {
 	t.Helper()
-	im := *image(t, debianImage)
+	im := *data.Image(t, explaintest.DebianImage)
 	im.TDX = slices.DeleteFunc(slices.Clone(im.TDX), func(s ovmf.TDXSection) bool { return s.Type != ovmf.BFV && s.Type != ovmf.CFV })
 	for _, r := range h.Inputs.Accepted {
 		typ := ovmf.TempMem
@@ -148,7 +143,7 @@ func (h *hardware) firmware(t testing.TB) *ovmf.Image {
 
 func measurement(t testing.TB, hex string) *tdx.Measurement {
 	t.Helper()
-	return &tdx.Measurement{Digest: tdx.Digest(unhex(t, hex)), Source: tdx.Given}
+	return &tdx.Measurement{Digest: tdx.Digest(explaintest.Unhex(t, hex)), Source: tdx.Given}
 }
 
 // TestHardwareTD explains registers that a TDX module signed to someone who
@@ -157,28 +152,28 @@ func TestHardwareTD(t *testing.T) {
 	t.Parallel()
 	var h hardware
 	listed(t, "dstack/tdx-vectors.json", "dstack/tdx-lite-hw", &h)
-	in := TDX{Input: tdx.Input{
+	in := TD{Input: tdx.Input{
 		Firmware: h.firmware(t), Memory: 4 << 30, Layout: tdx.L2, Direct: &tdx.Direct{},
 		Digests: tdx.Digests{
 			Loader: measurement(t, h.Inputs.ACPI[0]), RSDP: measurement(t, h.Inputs.ACPI[1]), Tables: measurement(t, h.Inputs.ACPI[2]),
 			Kernel: measurement(t, h.Inputs.Kernel), LoadOptions: measurement(t, h.Inputs.Options), Initrd: measurement(t, h.Inputs.Initrd),
 		},
 	}}
-	r := one(t, in, tdx.RTMR0, unhex(t, h.Expected.RTMR0))
-	wantSentences(t, r, "the reported RTMR 0 is what this TD gives with RTMR layout l1 instead of l2 (edk2 up to 2025.02) and 2 GiB of memory instead of 4 GiB")
+	r := one(t, in, tdx.RTMR0, explaintest.Unhex(t, h.Expected.RTMR0))
+	explaintest.WantSentences(t, r, "the reported RTMR 0 is what this TD gives with RTMR layout l1 instead of l2 (edk2 up to 2025.02) and 2 GiB of memory instead of 4 GiB")
 	if slices.ContainsFunc(r.Notes, func(s string) bool { return strings.Contains(s, "own log") }) {
 		t.Errorf("notes: got %q, and no log was given", r.Notes)
 	}
 
 	in.Input.Memory, in.Input.Layout = 2<<30, tdx.L0
-	r = one(t, in, tdx.RTMR1, unhex(t, h.Expected.RTMR1))
-	wantSentences(t, r, "the reported RTMR 1 is what this TD gives with RTMR layout l1 instead of l0 (edk2 up to 2025.02)",
+	r = one(t, in, tdx.RTMR1, explaintest.Unhex(t, h.Expected.RTMR1))
+	explaintest.WantSentences(t, r, "the reported RTMR 1 is what this TD gives with RTMR layout l1 instead of l0 (edk2 up to 2025.02)",
 		"the reported RTMR 1 is what this TD gives with RTMR layout l2 instead of l0 (edk2 since 2025.05)")
 
 	in.Input.Layout = tdx.L1
 	for i, value := range map[int]string{tdx.RTMR0: h.Expected.RTMR0, tdx.RTMR1: h.Expected.RTMR1, tdx.RTMR2: h.Expected.RTMR2} {
-		_, err := in.Explain(registers(i, unhex(t, value)))
-		var equal *EqualError
+		_, err := in.Explain(at(i, explaintest.Unhex(t, value)))
+		var equal *explain.EqualError
 		if !errors.As(err, &equal) {
 			t.Errorf("register %d: got error %v, want that the values are equal", i, err)
 		}
@@ -188,7 +183,7 @@ func TestHardwareTD(t *testing.T) {
 // ccLog reads a log of measure/testdata.
 func ccLog(t testing.TB, path string) *eventlog.CCLog {
 	t.Helper()
-	l, err := eventlog.DecodeCCEL(vectortest.File(t, testdata(), path))
+	l, err := eventlog.DecodeCCEL(data.File(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,15 +196,15 @@ func TestLogOfTD(t *testing.T) {
 	t.Parallel()
 	var h hardware
 	listed(t, "dstack/tdx-vectors.json", "dstack/ccel-1gib-td-hob", &h)
-	in := TDX{
+	in := TD{
 		Input: tdx.Input{Firmware: h.firmware(t), Memory: 2 << 30, Layout: tdx.L1, Direct: &tdx.Direct{}},
 		Log:   ccLog(t, "dstack/ccel.bin"),
 	}
 	if err := in.Input.Digests.ACPIFromLog(in.Log); err != nil {
 		t.Fatal(err)
 	}
-	r := one(t, in, tdx.RTMR0, unhex(t, h.Expected.Replayed0))
-	wantSentences(t, r,
+	r := one(t, in, tdx.RTMR0, explaintest.Unhex(t, h.Expected.Replayed0))
+	explaintest.WantSentences(t, r,
 		"the reported RTMR 0 is what this TD gives with 1 GiB of memory instead of 2 GiB",
 		`the log first differs at event 0 of RTMR 0: got EV_EFI_HANDOFF_TABLES2 "TdxTable" 93bb96af-b9f2-4eb8-9462-e0ba74564236 at 0x809000 with digest `+
 			"2b630fa1d8fa9b6e8c6507d2256803ed227888f7d1f62ca5cfbddfe495338b1c6a0fc339ea64700f0835c0897a662789, want TD HOB")
@@ -222,9 +217,9 @@ func TestLogOfTD(t *testing.T) {
 	// With tables of another machine too no neighbour gives the register, but the
 	// event still shows the memory.
 	in.Input.Digests.Loader = measurement(t, h.Expected.Replayed0)
-	r = one(t, in, tdx.RTMR0, unhex(t, h.Expected.Replayed0))
+	r = one(t, in, tdx.RTMR0, explaintest.Unhex(t, h.Expected.Replayed0))
 	if n := len(r.Findings); n != 2 || r.Findings[1].Sentence != "event 0 of RTMR 0 in the log is what this TD gives with 1 GiB of memory instead of 2 GiB" {
-		t.Errorf("got %q", sentences(r))
+		t.Errorf("got %q", explaintest.Sentences(r))
 	}
 }
 
@@ -236,7 +231,7 @@ func TestLayoutsOfLogs(t *testing.T) {
 	}
 	listed(t, "go-eventlog/vectors.json", "ccel-unpadded", &v)
 	log := ccLog(t, "go-eventlog/CCEL_unpadded.data.bin")
-	in := TDX{Input: tdx.Input{Layout: tdx.L1, Direct: &tdx.Direct{}}}
+	in := TD{Input: tdx.Input{Layout: tdx.L1, Direct: &tdx.Direct{}}}
 	d := &in.Input.Digests
 	if err := d.ACPIFromLog(log); err != nil {
 		t.Fatal(err)
@@ -244,11 +239,11 @@ func TestLayoutsOfLogs(t *testing.T) {
 	d.HOB, d.CFV = logged(log, tdx.RTMR0, 0), logged(log, tdx.RTMR0, 1)
 	d.Kernel = logged(log, tdx.RTMR1, 0)
 	d.LoadOptions, d.Initrd = logged(log, tdx.RTMR2, 0), logged(log, tdx.RTMR1, 0) // it had no initrd
-	wantSentences(t, one(t, in, tdx.RTMR0, unhex(t, v.Expected["rtmr0"])),
+	explaintest.WantSentences(t, one(t, in, tdx.RTMR0, explaintest.Unhex(t, v.Expected["rtmr0"])),
 		"the reported RTMR 0 is what this TD gives with RTMR layout l0 instead of l1 (OVMF 2024.02 with TDX patches)")
-	wantSentences(t, one(t, in, tdx.RTMR1, unhex(t, v.Expected["rtmr1"])),
+	explaintest.WantSentences(t, one(t, in, tdx.RTMR1, explaintest.Unhex(t, v.Expected["rtmr1"])),
 		"the reported RTMR 1 is what this TD gives with RTMR layout l0 instead of l1 (OVMF 2024.02 with TDX patches)")
-	wantSentences(t, one(t, in, tdx.RTMR2, unhex(t, v.Expected["rtmr2"])),
+	explaintest.WantSentences(t, one(t, in, tdx.RTMR2, explaintest.Unhex(t, v.Expected["rtmr2"])),
 		"the reported RTMR 2 is what this TD gives with no initrd instead of the expected one")
 }
 
@@ -270,7 +265,7 @@ func TestUnrelatedTD(t *testing.T) {
 	t.Parallel()
 	var h hardware
 	listed(t, "dstack/tdx-vectors.json", "dstack/tdx-lite-hw", &h)
-	in := TDX{Input: tdx.Input{
+	in := TD{Input: tdx.Input{
 		Firmware: h.firmware(t), Memory: 2 << 30, Layout: tdx.L1,
 		Direct:  &tdx.Direct{CommandLine: "console=ttyS0 vga=0x317", Patched: true, Kernel: nil},
 		ACPI:    &tdx.ACPI{Loader: []byte{1}, RSDP: []byte{2}, Tables: []byte{3}},
@@ -281,20 +276,40 @@ func TestUnrelatedTD(t *testing.T) {
 	for i := range eventlog.MRs {
 		r := one(t, in, i, unrelated)
 		if len(r.Findings) != 0 {
-			t.Errorf("%s: got %v, want no finding", r.Value, sentences(r))
+			t.Errorf("%s: got %v, want no finding", r.Value, explaintest.Sentences(r))
 		}
 		t.Log(r.Summary())
 	}
 }
 
-// TestUKIOfTD: the UKI of another release, whose command line differs.
-func TestUKIOfTD(t *testing.T) {
-	t.Parallel()
-	disk := tpmInput(t)
-	released, err := ukiOf(disk.Disk, disk.DiskSize)
+// releasedUKI is that of the disk of package tpm's tests.
+func releasedUKI(t testing.TB) []byte {
+	t.Helper()
+	disk := bytes.NewReader(vectortest.File(t, os.DirFS("../../tpm/testdata"), "disk.img"))
+	table, err := gpt.Decode(disk, disk.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
+	i := slices.IndexFunc(table.Partitions, func(p gpt.Partition) bool { return p.Type == gpt.ESP() })
+	if i < 0 {
+		t.Fatal("the disk has no EFI system partition")
+	}
+	esp := &table.Partitions[i]
+	files, err := fat.Open(esp.Section(disk), esp.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	uki, err := files.ReadFile(tpm.BootPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uki
+}
+
+// TestUKIOfTD: the UKI of another release, whose command line differs.
+func TestUKIOfTD(t *testing.T) {
+	t.Parallel()
+	released := releasedUKI(t)
 	changed := bytes.Replace(released, []byte("panic=1"), []byte("panic=2"), 1)
 	if bytes.Equal(changed, released) {
 		t.Fatal("the UKI has another command line than panic=1")
@@ -306,9 +321,26 @@ func TestUKIOfTD(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := TDX{Input: boot(changed), UKIs: []Named[[]byte]{{"release 1.2", released}}}
+	in := TD{Input: boot(changed), UKIs: []explain.Named[[]byte]{{Name: "release 1.2", Value: released}}}
 	for _, index := range []int{tdx.RTMR1, tdx.RTMR2} {
 		r := one(t, in, index, p.Registers[index].Value[:])
-		wantSentences(t, r, "the reported "+noun(r.Value)+" is what this TD gives with UKI release 1.2 instead of the expected one")
+		explaintest.WantSentences(t, r, "the reported "+r.Noun()+" is what this TD gives with UKI release 1.2 instead of the expected one")
+	}
+}
+
+// TestRefused: questions that are none.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func() error{
+		"reported values: got none": func() error { _, err := (TD{}).Explain([eventlog.MRs][]byte{}); return err },
+		"explaining TDX registers: other inputs: got 65": func() error {
+			_, err := (TD{Memory: make([]uint64, inputs.Max+1)}).Explain(at(tdx.MRTD, make([]byte, 48)))
+			return err
+		},
+		"MRTD: got 3 bytes, want 48": func() error { _, err := (TD{}).Explain(at(tdx.MRTD, make([]byte, 3))); return err },
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got error %v, want one with %q", err, name)
+		}
 	}
 }

@@ -1,139 +1,25 @@
-package explain
+package explainsev_test
 
 import (
-	"cmp"
+	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"crypto/sha512"
 	"errors"
-	"io/fs"
+	"fmt"
 	"os"
-	"path"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 
-	"safebox/measure/ovmf"
+	"safebox/measure/explain"
+	"safebox/measure/explain/explainsev"
+	"safebox/measure/explain/internal/explaintest"
+	"safebox/measure/explain/internal/inputs"
 	"safebox/measure/snp"
-	"safebox/measure/vectortest"
 )
 
-func testdata() fs.FS { return os.DirFS("../testdata") }
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// vector is a launch of measure/testdata with the digest that another tool or
-// hardware gives it.
-type vector struct {
-	ID          string            `json:"id"`
-	Firmware    string            `json:"firmware"`
-	Mode        string            `json:"mode"`
-	VMM         string            `json:"vmm"`
-	VCPUs       int               `json:"vcpus"`
-	Signature   uint32            `json:"vcpu_sig"`
-	Features    uint64            `json:"guest_features"`
-	Hashes      bool              `json:"kernel_hashes"`
-	Kernel      string            `json:"kernel_sha256"`
-	Initrd      string            `json:"initrd_sha256"`
-	CommandLine string            `json:"cmdline"`
-	SVSM        string            `json:"svsm"`
-	VarsSize    uint64            `json:"vars_size"`
-	MXCSR       uint32            `json:"mxcsr"`
-	FCW         uint16            `json:"x87_fcw"`
-	Seed        string            `json:"seed"`
-	TableGPA    uint32            `json:"hashes_table_gpa"`
-	ResetEIP    uint32            `json:"ap_reset_eip"`
-	Sections    []ovmf.SEVSection `json:"sections"`
-	Expected    string            `json:"expected"`
-}
-
-// vectors reads a file of measure/testdata by the names of its vectors.
-func vectors(t testing.TB, file string) map[string]vector {
-	t.Helper()
-	var all struct{ Vectors []vector }
-	if err := json.Unmarshal(vectortest.File(t, testdata(), file), &all); err != nil {
-		t.Fatal(err)
-	}
-	list := map[string]vector{}
-	for _, v := range all.Vectors {
-		list[v.ID] = v
-	}
-	return list
-}
-
-// digest is the value of a vector.
-func digest(t testing.TB, file, id string) []byte {
-	t.Helper()
-	v, ok := vectors(t, file)[id]
-	if !ok {
-		t.Fatalf("%s: no vector %s", file, id)
-	}
-	return unhex(t, v.Expected)
-}
-
-// images are those of measure/testdata that were read: unpacking one takes longer
-// than explaining it.
-var images sync.Map
-
-// image reads a firmware of measure/testdata.
-func image(t testing.TB, path string) *ovmf.Image {
-	t.Helper()
-	if im, ok := images.Load(path); ok {
-		return im.(*ovmf.Image)
-	}
-	im, err := ovmf.Decode(vectortest.File(t, testdata(), path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	images.Store(path, im)
-	return im
-}
-
-// launch is the input of a vector.
-func launch(t testing.TB, folder string, v vector) SNP {
-	t.Helper()
-	vmm, err := snp.ParseVMM(cmp.Or(v.VMM, "qemu")) // plain SEV has none
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := SNP{
-		Mode:   map[string]Mode{"snp": SEVSNP, "snp:svsm": SEVSNP, "seves": SEVES, "sev": SEV}[v.Mode],
-		Launch: snp.Launch{VCPUs: v.VCPUs, CPU: v.Signature, VMM: vmm, Features: v.Features},
-	}
-	if v.Seed != "" && v.Firmware == "" {
-		seed := snp.Digest(unhex(t, v.Seed))
-		in.Launch.Firmware = snp.Firmware{Seed: &seed, Sections: v.Sections, ResetEIP: &v.ResetEIP}
-		if v.TableGPA != 0 {
-			in.Launch.Firmware.HashTable = &ovmf.Area{GPA: v.TableGPA, Size: 1024}
-		}
-	} else {
-		in.Launch.Firmware = snp.NewFirmware(image(t, path.Join(folder, v.Firmware)))
-	}
-	if v.SVSM != "" {
-		s, err := snp.NewSVSM(image(t, path.Join(folder, v.SVSM)), v.VarsSize)
-		if err != nil {
-			t.Fatal(err)
-		}
-		in.Launch.SVSM = s
-	}
-	if v.Hashes {
-		k := snp.KernelHashes{
-			Kernel: sha256.Sum256(nil), Initrd: sha256.Sum256(nil), CommandLine: snp.HashCommandLine(v.CommandLine),
-		}
-		if v.Kernel != "" {
-			k.Kernel, k.Initrd = [32]byte(unhex(t, v.Kernel)), [32]byte(unhex(t, v.Initrd))
-		}
-		in.Launch.Kernel, in.CommandLine = &k, &v.CommandLine
-	}
-	return in
-}
+// data is measure/testdata.
+var data = explaintest.New(os.DirFS("../../testdata"))
 
 // TestLaunchesOfOthers explains the value of one vector as another one's: inputs
 // and values are of other tools and of hardware, so what differs is known.
@@ -150,28 +36,27 @@ type pair struct {
 	file, id       string // expected
 	gotFile, gotID string // reported
 	want           []string
-	adjust         func(*SNP)
+	adjust         func(*explainsev.Guest)
 }
 
 func (tt pair) run(t *testing.T) {
 	t.Parallel()
-	v := find(t, tt.file, tt.id)
-	in := launch(t, strings.Split(tt.file, "/")[0], v)
+	in := data.Guest(t, tt.file, tt.id)
 	if tt.adjust != nil {
 		tt.adjust(&in)
 	}
-	r, err := in.Explain(unhex(t, find(t, tt.gotFile, tt.gotID).Expected))
+	r, err := in.Explain(data.Digest(t, tt.gotFile, tt.gotID))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Expected != v.Expected {
+	if v := data.Vector(t, tt.file, tt.id); r.Expected != v.Expected {
 		t.Errorf("expected value: got %s, want %s", r.Expected, v.Expected)
 	}
-	wantSentences(t, r, tt.want...)
+	explaintest.WantSentences(t, r, tt.want...)
 }
 
 func debianPairs() []pair {
-	const debian = debianVectors
+	const debian = explaintest.DebianVectors
 	return []pair{
 		{
 			"vCPUs", debian, "deb/qemu-1", debian, "deb/qemu-4",
@@ -224,7 +109,7 @@ func debianPairs() []pair {
 
 func otherPairs(t *testing.T) []pair {
 	t.Helper()
-	const ssm, rust = ssmVectors, rustVectors
+	const ssm, rust = explaintest.SSMVectors, explaintest.RustVectors
 	return []pair{
 		{
 			"rdx", ssm, "ssm/test_snp_ec2_feature_snp_only", rust, "rust/test_snp_ec2_snp_only",
@@ -250,7 +135,9 @@ func otherPairs(t *testing.T) []pair {
 		{
 			"a kernel", ssm, "ssm/test_snp_without_kernel_feature_snp_only", ssm, "ssm/test_snp_ovmf_hash_gen_feature_snp_only",
 			[]string{"the reported launch digest is what this launch gives with the hashes of kernel /dev/null instead of none"},
-			func(in *SNP) { in.Kernels = []Named[[32]byte]{{"/dev/null", sha256.Sum256(nil)}} },
+			func(in *explainsev.Guest) {
+				in.Kernels = []explain.Named[[32]byte]{{Name: "/dev/null", Value: sha256.Sum256(nil)}}
+			},
 		},
 		{
 			"command line and vCPUs", ssm, "ssm/test_snp_guest_feature_snp_only", ssm, "ssm/test_snp_with_multiple_vcpus_feature_snp_only",
@@ -265,43 +152,18 @@ func otherPairs(t *testing.T) []pair {
 		{
 			"firmware", ssm, "ssm/test_snp_without_kernel_feature_snp_only", ssm, "ssm/test_snp_with_ovmfx64_without_kernel_feature_snp_only",
 			[]string{"the reported launch digest is what this launch gives with firmware OvmfX64 instead of the expected one"},
-			func(in *SNP) {
-				in.Firmware = []Named[snp.Firmware]{{"OvmfX64", snp.NewFirmware(image(t, "sev-snp-measure/ovmf_OvmfX64_suffix.bin"))}}
+			func(in *explainsev.Guest) {
+				in.Firmware = []explain.Named[snp.Firmware]{{Name: "OvmfX64", Value: snp.NewFirmware(data.Image(t, "sev-snp-measure/ovmf_OvmfX64_suffix.bin"))}}
 			},
 		},
 	}
 }
 
-// find reads a vector that may stand outside the list.
-func find(t testing.TB, file, id string) vector {
-	t.Helper()
-	if v, ok := vectors(t, file)[id]; ok {
-		return v
-	}
-	var all map[string]json.RawMessage
-	var v vector
-	if err := json.Unmarshal(vectortest.File(t, testdata(), file), &all); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(all[id], &v); err != nil {
-		t.Fatalf("%s: vector %s: %v", file, id, err)
-	}
-	return v
-}
-
-func sentences(r *Result) []string {
-	var list []string
-	for _, f := range r.Findings {
-		list = append(list, f.Sentence)
-	}
-	return list
-}
-
 func TestEqual(t *testing.T) {
 	t.Parallel()
-	in := launch(t, "debian-ovmf", find(t, "debian-ovmf/vectors.json", "deb/qemu-4"))
-	_, err := in.Explain(digest(t, "debian-ovmf/vectors.json", "deb/qemu-4"))
-	var equal *EqualError
+	in := data.Guest(t, explaintest.DebianVectors, "deb/qemu-4")
+	_, err := in.Explain(data.Digest(t, explaintest.DebianVectors, "deb/qemu-4"))
+	var equal *explain.EqualError
 	if !errors.As(err, &equal) {
 		t.Errorf("got error %v, want that the values are equal", err)
 	}
@@ -310,9 +172,9 @@ func TestEqual(t *testing.T) {
 func TestUnrelated(t *testing.T) {
 	t.Parallel()
 	for id, n := range map[string]int{"deb/qemu-4": 48, "deb/seves-2": 32, "dstack": 48} {
-		in := launch(t, "debian-ovmf", find(t, "debian-ovmf/vectors.json", "deb/qemu-4"))
+		in := data.Guest(t, explaintest.DebianVectors, "deb/qemu-4")
 		if id == "dstack" {
-			in = launch(t, "dstack", find(t, "dstack/snp-vectors.json", "dstack/real-milan-2vcpu"))
+			in = data.Guest(t, explaintest.DstackVectors, "dstack/real-milan-2vcpu")
 		}
 		unrelated := make([]byte, n)
 		unrelated[0] = 1
@@ -324,5 +186,72 @@ func TestUnrelated(t *testing.T) {
 			t.Errorf("%s: got %v, want no finding", id, r.Findings)
 		}
 		t.Logf("%s", strings.Join(r.Summary(), "\n"))
+	}
+}
+
+func explained(t *testing.T, in explainsev.Guest, reported []byte) *explain.Result {
+	t.Helper()
+	r, err := in.Explain(reported)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestLaunchMeasure: the owner's key tells an HMAC from a digest.
+func TestLaunchMeasure(t *testing.T) {
+	t.Parallel()
+	in := data.Guest(t, explaintest.DebianVectors, "deb/seves-2")
+	o := &explainsev.Owner{TIK: [16]byte{1, 2, 3}, Measured: snp.Measured{APIMajor: 1, APIMinor: 55, Build: 8, Policy: 5, Nonce: [16]byte{9}}}
+	in.Owner = o
+	reported := snp.LaunchMeasure(o.TIK, [32]byte(data.Digest(t, explaintest.DebianVectors, "deb/seves-2")), o.Measured)
+	explaintest.WantSentences(t, explained(t, in, reported[:]),
+		"the reported launch digest is what this launch gives with the answer of LAUNCH_MEASURE (an HMAC under the session's key) instead of the digest itself")
+}
+
+// TestRefused: questions that are none.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	in := data.Guest(t, explaintest.DebianVectors, "deb/qemu-1")
+	other := "another line"
+	withText := data.Guest(t, explaintest.SSMVectors, "ssm/test_snp_default")
+	withText.CommandLine = &other
+	noFirmware := explainsev.Guest{Mode: explainsev.SEVSNP, Launch: snp.Launch{VCPUs: 1, VMM: snp.QEMU, CPU: 1, Features: 1}}
+	many := in
+	many.Firmware = make([]explain.Named[snp.Firmware], inputs.Max+1)
+	for name, ask := range map[string]func() error{
+		"reported value: got 20 bytes":  func() error { _, err := in.Explain(make([]byte, 20)); return err },
+		"mode: got mode 9":              func() error { _, err := (explainsev.Guest{Mode: 9}).Explain(make([]byte, 48)); return err },
+		"command line: the text is not": func() error { _, err := withText.Explain(make([]byte, 48)); return err },
+		"no neighbour of the expected":  func() error { _, err := noFirmware.Explain(make([]byte, 48)); return err },
+		"other inputs: got 65":          func() error { _, err := many.Explain(make([]byte, 48)); return err },
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got error %v, want one with %q", err, name)
+		}
+	}
+}
+
+// TestBound: a caller with many other inputs gets an answer too.
+func TestBound(t *testing.T) {
+	t.Parallel()
+	in := data.Guest(t, explaintest.DstackVectors, "dstack/real-milan-2vcpu")
+	for i := range inputs.Max {
+		name := fmt.Sprint(i)
+		hash := sha256.Sum256([]byte(name))
+		seed := snp.Digest(sha512.Sum384([]byte(name)))
+		firmware := in.Launch.Firmware
+		firmware.Seed = &seed
+		in.Firmware = append(in.Firmware, explain.Named[snp.Firmware]{Name: name, Value: firmware})
+		in.Kernels = append(in.Kernels, explain.Named[[32]byte]{Name: name, Value: hash})
+		in.Initrds = append(in.Initrds, explain.Named[[32]byte]{Name: name, Value: hash})
+		in.CommandLines = append(in.CommandLines, explain.Named[string]{Name: name, Value: name})
+	}
+	r := explained(t, in, bytes.Repeat([]byte{1}, 48))
+	if len(r.Findings) != 0 || !slices.ContainsFunc(r.Notes, func(s string) bool { return strings.HasPrefix(s, "the search ended after ") }) {
+		t.Errorf("got %v, %q, want no finding and a note that the search ended", r.Findings, r.Notes)
+	}
+	if want := explainsev.Probes * snp.MaxVCPUs; r.Tried > want {
+		t.Errorf("got %d values tried, want at most %d", r.Tried, want)
 	}
 }

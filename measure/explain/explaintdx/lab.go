@@ -1,4 +1,4 @@
-package explain
+package explaintdx
 
 import (
 	"bytes"
@@ -6,38 +6,41 @@ import (
 	"errors"
 	"fmt"
 
+	"safebox/measure/explain/internal/inputs"
+	"safebox/measure/explain/internal/registers"
+	"safebox/measure/explain/internal/search"
 	"safebox/measure/ovmf"
 	"safebox/measure/tdx"
 	"safebox/measure/tdx/tdvf"
 )
 
-// tdState is a TD that may have been the real one.
-type tdState struct {
+// state is a TD that may have been the real one.
+type state struct {
 	input    tdx.Input // without firmware and ACPI tables
-	firmware int       // of tdLab
-	acpi     int       // of tdLab
+	firmware int       // of lab
+	acpi     int       // of lab
 	hob      []byte    // in place of the one that memory gives
 }
 
-// tdLab computes registers of states, hashing each file only once.
-type tdLab struct {
-	in       *TDX
+// lab computes registers of states, hashing each file only once.
+type lab struct {
+	in       *TD
 	unusable error // what is wrong with the expected firmware
-	start    tdState
-	firmware []tdFirmware
-	acpi     []tdACPI
+	start    state
+	firmware []firmware
+	acpi     []acpiTables
 	kernels  map[kernelForm]tdx.Digest
 	full     bool // kernels has all that it may
 }
 
-type tdFirmware struct {
+type firmware struct {
 	name   string
 	phrase string
 	image  *ovmf.Image // nil if none is given or it can't be launched
 	cfv    *tdx.Measurement
 }
 
-type tdACPI struct {
+type acpiTables struct {
 	name                 string
 	loader, rsdp, tables *tdx.Measurement
 }
@@ -51,8 +54,8 @@ type kernelForm struct {
 	commandLine         string
 }
 
-func newTDLab(in *TDX, unusable error) *tdLab {
-	l := &tdLab{in: in, unusable: unusable, kernels: map[kernelForm]tdx.Digest{}}
+func newLab(in *TD, unusable error) *lab {
+	l := &lab{in: in, unusable: unusable, kernels: map[kernelForm]tdx.Digest{}}
 	l.start.input = in.Input
 	l.start.input.Firmware, l.start.input.ACPI = nil, nil
 	first := in.Input.Firmware
@@ -61,7 +64,7 @@ func newTDLab(in *TDX, unusable error) *tdLab {
 	}
 	l.addFirmware("the expected firmware", "", first)
 	for _, f := range in.Firmware {
-		l.addFirmware(f.Name, instead(axisFirmware, f.Name, "the expected one"), f.Value)
+		l.addFirmware(f.Name, search.Instead(inputs.Firmware, f.Name, "the expected one"), f.Value)
 	}
 	if unusable != nil {
 		l.addVars()
@@ -73,8 +76,8 @@ func newTDLab(in *TDX, unusable error) *tdLab {
 	return l
 }
 
-func (l *tdLab) addFirmware(name, phrase string, im *ovmf.Image) {
-	f := tdFirmware{name: name, phrase: phrase, image: im}
+func (l *lab) addFirmware(name, phrase string, im *ovmf.Image) {
+	f := firmware{name: name, phrase: phrase, image: im}
 	if im != nil {
 		if cfv, err := tdvf.CFV(im); err == nil {
 			f.cfv = given(cfv)
@@ -84,7 +87,7 @@ func (l *tdLab) addFirmware(name, phrase string, im *ovmf.Image) {
 }
 
 // addVars makes whole images of a CODE image.
-func (l *tdLab) addVars() {
+func (l *lab) addVars() {
 	for _, v := range l.in.Vars {
 		whole := append(bytes.Clone(v.Value), l.in.Input.Firmware.Bytes...)
 		im, err := ovmf.Open(whole)
@@ -95,8 +98,8 @@ func (l *tdLab) addVars() {
 	}
 }
 
-func (l *tdLab) addACPI(name string, a *tdx.ACPI) {
-	t := tdACPI{name: name}
+func (l *lab) addACPI(name string, a *tdx.ACPI) {
+	t := acpiTables{name: name}
 	if a != nil {
 		t.loader, t.rsdp, t.tables = given(a.Loader), given(a.RSDP), given(a.Tables)
 	}
@@ -112,7 +115,7 @@ func given(b []byte) *tdx.Measurement {
 }
 
 // probe compares a register of a state, and its neighbours in events.
-func (l *tdLab) probe(index int, s tdState, reported []byte) (found bool, changes []Change, tried int, err error) {
+func (l *lab) probe(index int, s state, reported []byte) (found bool, changes []search.Change, tried int, err error) {
 	r, err := l.register(index, s)
 	if err != nil {
 		return false, nil, 0, err
@@ -123,16 +126,16 @@ func (l *tdLab) probe(index int, s tdState, reported []byte) (found bool, change
 	if index == tdx.MRTD {
 		return false, nil, 1, nil
 	}
-	steps := make([]step, len(r.Events))
+	events := make([]registers.Event, len(r.Events))
 	for i, e := range r.Events {
-		steps[i] = step{e.Description, e.Digest[:]}
+		events[i] = registers.Event{Name: e.Description, Digest: e.Digest[:]}
 	}
-	found, changes, tried = eventNeighbours(sha512.New384(), steps, reported)
+	found, changes, tried = registers.Neighbours(sha512.New384(), events, reported)
 	return found, changes, tried + 1, nil
 }
 
 // register predicts one register from as little as it needs.
-func (l *tdLab) register(index int, s tdState) (tdx.Register, error) {
+func (l *lab) register(index int, s state) (tdx.Register, error) {
 	var in tdx.Input
 	var err error
 	switch index {
@@ -161,7 +164,7 @@ func (l *tdLab) register(index int, s tdState) (tdx.Register, error) {
 	return r, nil
 }
 
-func (l *tdLab) mrtdInput(s tdState) tdx.Input {
+func (l *lab) mrtdInput(s state) tdx.Input {
 	in := tdx.Input{Firmware: l.firmware[s.firmware].image, Order: s.input.Order, Memory: s.input.Memory, HOB: s.input.HOB}
 	if s.hob != nil {
 		in.HOB = s.hob
@@ -173,7 +176,7 @@ func (l *tdLab) mrtdInput(s tdState) tdx.Input {
 }
 
 // rtmr0Input leaves the firmware out: MRTD would be computed again.
-func (l *tdLab) rtmr0Input(s tdState) (tdx.Input, error) {
+func (l *lab) rtmr0Input(s state) (tdx.Input, error) {
 	in := s.input
 	in.Runtime, in.UKI, in.Disk, in.Direct = nil, nil, nil, nil
 	if isDirect(&s.input) {
@@ -206,7 +209,7 @@ func isDirect(in *tdx.Input) bool {
 }
 
 // rtmr1Input puts the digest of the kernel in place of its bytes.
-func (l *tdLab) rtmr1Input(s tdState) (tdx.Input, error) {
+func (l *lab) rtmr1Input(s state) (tdx.Input, error) {
 	in := s.input
 	in.Memory, in.HOB, in.Runtime = 0, nil, nil
 	if in.Direct == nil || in.Direct.Kernel == nil {
@@ -225,7 +228,7 @@ func (l *tdLab) rtmr1Input(s tdState) (tdx.Input, error) {
 }
 
 // kernel is the Authenticode digest of the kernel in its form.
-func (l *tdLab) kernel(in *tdx.Input) (tdx.Digest, error) {
+func (l *lab) kernel(in *tdx.Input) (tdx.Digest, error) {
 	d := *in.Direct
 	form := kernelForm{kernel: &d.Kernel[0], padding: d.PeerPadding}
 	if d.Patched {
@@ -255,7 +258,7 @@ func (l *tdLab) kernel(in *tdx.Input) (tdx.Digest, error) {
 }
 
 // rtmr2Input leaves out what goes into other registers.
-func rtmr2Input(s tdState) tdx.Input {
+func rtmr2Input(s state) tdx.Input {
 	in := s.input
 	in.Memory, in.HOB, in.Runtime = 0, nil, nil
 	if in.Direct != nil {

@@ -1,15 +1,17 @@
-package explain
+package explaintdx
 
 import (
 	"fmt"
 	"strings"
 
+	"safebox/measure/explain/internal/inputs"
+	"safebox/measure/explain/internal/search"
 	"safebox/measure/tdx"
 )
 
 // direct makes a setter that changes a copy of the boot: states share it.
-func direct(change func(*tdx.Direct)) func(*tdState) {
-	return func(s *tdState) {
+func direct(change func(*tdx.Direct)) func(*state) {
+	return func(s *state) {
 		if s.input.Direct == nil {
 			return
 		}
@@ -20,25 +22,25 @@ func direct(change func(*tdx.Direct)) func(*tdState) {
 }
 
 // toggle is an axis of two values.
-func toggle(name string, on bool, names [2]string, phrases [2]string, set func(*tdx.Direct, bool)) axis[tdState] {
+func toggle(name string, on bool, names [2]string, phrases [2]string, set func(*tdx.Direct, bool)) search.Axis[state] {
 	from, to := 0, 1
 	if on {
 		from, to = 1, 0
 	}
-	return axis[tdState]{name: name, expected: names[from], choices: []choice[tdState]{{
-		value: names[to], phrase: phrases[to], set: direct(func(d *tdx.Direct) { set(d, !on) }),
+	return search.Axis[state]{Name: name, Expected: names[from], Choices: []search.Choice[state]{{
+		Value: names[to], Phrase: phrases[to], Set: direct(func(d *tdx.Direct) { set(d, !on) }),
 	}}}
 }
 
-func (l *tdLab) kernelAxis() axis[tdState] {
-	a := axis[tdState]{name: axisKernel, expected: "the expected kernel"}
+func (l *lab) kernelAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: inputs.Kernel, Expected: "the expected kernel"}
 	for _, k := range l.in.Kernels {
 		if len(k.Value) == 0 {
 			continue
 		}
-		a.choices = append(a.choices, choice[tdState]{
-			value: k.Name, phrase: instead(axisKernel, k.Name, "the expected one"),
-			set: func(s *tdState) {
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: k.Name, Phrase: search.Instead(inputs.Kernel, k.Name, "the expected one"),
+			Set: func(s *state) {
 				direct(func(d *tdx.Direct) { d.Kernel = k.Value })(s)
 				s.input.Digests.Kernel = nil
 			},
@@ -48,15 +50,15 @@ func (l *tdLab) kernelAxis() axis[tdState] {
 }
 
 // ukiAxis is of a boot of a unified kernel image.
-func (l *tdLab) ukiAxis() axis[tdState] {
-	a := axis[tdState]{name: "UKI", expected: "the expected UKI"}
+func (l *lab) ukiAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: "UKI", Expected: "the expected UKI"}
 	if l.start.input.UKI == nil {
 		return a
 	}
 	for _, u := range l.in.UKIs {
-		a.choices = append(a.choices, choice[tdState]{
-			value: u.Name, phrase: instead("UKI", u.Name, "the expected one"),
-			set: func(s *tdState) {
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: u.Name, Phrase: search.Instead("UKI", u.Name, "the expected one"),
+			Set: func(s *state) {
 				changed := *s.input.UKI
 				changed.Image, changed.Disk, changed.DiskSize = u.Value, nil, 0
 				s.input.UKI = &changed
@@ -66,7 +68,7 @@ func (l *tdLab) ukiAxis() axis[tdState] {
 	return a
 }
 
-func (l *tdLab) patchedAxis() axis[tdState] {
+func (l *lab) patchedAxis() search.Axis[state] {
 	a := toggle(axisPatched, l.start.input.Direct.Patched,
 		[2]string{"as in the file", "patched by QEMU"},
 		[2]string{
@@ -75,12 +77,12 @@ func (l *tdLab) patchedAxis() axis[tdState] {
 		},
 		func(d *tdx.Direct, on bool) { d.Patched = on })
 	if l.start.input.Direct.Patched {
-		a.choices[0].closes = []string{axisHeapEnd, axisVGA, axisMemory, axisInitrd}
+		a.Choices[0].Closes = []string{axisHeapEnd, axisVGA, axisMemory, inputs.Initrd}
 	}
 	return a
 }
 
-func (l *tdLab) heapEndAxis() axis[tdState] {
+func (l *lab) heapEndAxis() search.Axis[state] {
 	return toggle(axisHeapEnd, l.start.input.Direct.WideHeapEnd,
 		[2]string{"16 bits", "32 bits"},
 		[2]string{
@@ -90,9 +92,9 @@ func (l *tdLab) heapEndAxis() axis[tdState] {
 		func(d *tdx.Direct, on bool) { d.WideHeapEnd = on })
 }
 
-func (l *tdLab) vgaAxis() axis[tdState] {
+func (l *lab) vgaAxis() search.Axis[state] {
 	if !strings.Contains(l.start.input.Direct.CommandLine, "vga=") {
-		return axis[tdState]{name: axisVGA}
+		return search.Axis[state]{Name: axisVGA}
 	}
 	return toggle(axisVGA, l.start.input.Direct.KeepVideoMode,
 		[2]string{"written to vid_mode", "not written"},
@@ -103,7 +105,7 @@ func (l *tdLab) vgaAxis() axis[tdState] {
 		func(d *tdx.Direct, on bool) { d.KeepVideoMode = on })
 }
 
-func (l *tdLab) paddingAxis() axis[tdState] {
+func (l *lab) paddingAxis() search.Axis[state] {
 	return toggle(axisPadding, l.start.input.Direct.PeerPadding,
 		[2]string{"none", "to 8 bytes"},
 		[2]string{
@@ -113,7 +115,7 @@ func (l *tdLab) paddingAxis() axis[tdState] {
 		func(d *tdx.Direct, on bool) { d.PeerPadding = on })
 }
 
-func (l *tdLab) silentAxis() axis[tdState] {
+func (l *lab) silentAxis() search.Axis[state] {
 	a := toggle(axisSilent, l.start.input.Direct.Silent,
 		[2]string{"measures", "measures nothing"},
 		[2]string{
@@ -122,20 +124,20 @@ func (l *tdLab) silentAxis() axis[tdState] {
 		},
 		func(d *tdx.Direct, on bool) { d.Silent = on })
 	if !l.start.input.Direct.Silent {
-		a.choices[0].closes = []string{axisInitrd, axisForm, axisCommandLine}
+		a.Choices[0].Closes = []string{inputs.Initrd, axisForm, inputs.CommandLine}
 	}
 	return a
 }
 
-func (l *tdLab) initrdAxis() axis[tdState] {
+func (l *lab) initrdAxis() search.Axis[state] {
 	d := l.start.input.Direct
-	a := axis[tdState]{name: axisInitrd, expected: "the expected initrd"}
+	a := search.Axis[state]{Name: inputs.Initrd, Expected: "the expected initrd"}
 	if d.InitrdSHA384 == nil && l.start.input.Digests.Initrd == nil {
-		a.expected = "none"
+		a.Expected = "none"
 	} else {
-		a.choices = append(a.choices, choice[tdState]{
-			value: "none", phrase: "no initrd instead of the expected one", closes: []string{axisForm},
-			set: func(s *tdState) {
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: "none", Phrase: "no initrd instead of the expected one", Closes: []string{axisForm},
+			Set: func(s *state) {
 				direct(func(d *tdx.Direct) { d.InitrdSHA384, d.InitrdSize = nil, 0 })(s)
 				s.input.Digests.Initrd = nil
 			},
@@ -143,12 +145,12 @@ func (l *tdLab) initrdAxis() axis[tdState] {
 	}
 	for _, i := range l.in.Initrds {
 		expected := "the expected one"
-		if a.expected == "none" {
+		if a.Expected == "none" {
 			expected = "none"
 		}
-		a.choices = append(a.choices, choice[tdState]{
-			value: i.Name, phrase: instead(axisInitrd, i.Name, expected),
-			set: func(s *tdState) {
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: i.Name, Phrase: search.Instead(inputs.Initrd, i.Name, expected),
+			Set: func(s *state) {
 				direct(func(d *tdx.Direct) { d.InitrdSHA384, d.InitrdSize = &i.Value.SHA384, i.Value.Size })(s)
 				s.input.Digests.Initrd = nil
 			},
@@ -158,7 +160,7 @@ func (l *tdLab) initrdAxis() axis[tdState] {
 }
 
 // formAxis: where the firmware writes the initrd's name.
-func (l *tdLab) formAxis() axis[tdState] {
+func (l *lab) formAxis() search.Axis[state] {
 	expected := l.start.input.Direct.OptionsForm
 	if expected == tdx.OptionsOfLayout {
 		switch l.start.input.Layout {
@@ -174,14 +176,14 @@ func (l *tdLab) formAxis() axis[tdState] {
 	notes := map[tdx.OptionsForm]string{
 		tdx.InitrdLast: "edk2 up to 2025.02", tdx.InitrdFirst: "later edk2", tdx.NoInitrdName: "another loader",
 	}
-	a := axis[tdState]{name: axisForm, expected: texts[expected]}
+	a := search.Axis[state]{Name: axisForm, Expected: texts[expected]}
 	for _, f := range []tdx.OptionsForm{tdx.InitrdLast, tdx.InitrdFirst, tdx.NoInitrdName} {
 		if f == expected {
 			continue
 		}
-		a.choices = append(a.choices, choice[tdState]{
-			value: texts[f], phrase: fmt.Sprintf("initrd=initrd %s instead of %s (%s)", texts[f], a.expected, notes[f]),
-			set: direct(func(d *tdx.Direct) { d.OptionsForm = f }),
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: texts[f], Phrase: fmt.Sprintf("initrd=initrd %s instead of %s (%s)", texts[f], a.Expected, notes[f]),
+			Set: direct(func(d *tdx.Direct) { d.OptionsForm = f }),
 		})
 	}
 	return a
@@ -189,21 +191,21 @@ func (l *tdLab) formAxis() axis[tdState] {
 
 // commandLineAxis leaves out what a firmware can't hand on: bytes that are not
 // printable, and a text without its NUL.
-func (l *tdLab) commandLineAxis() axis[tdState] {
+func (l *lab) commandLineAxis() search.Axis[state] {
 	text := l.start.input.Direct.CommandLine
-	a := axis[tdState]{name: axisCommandLine, expected: fmt.Sprintf("%q", text)}
+	a := search.Axis[state]{Name: inputs.CommandLine, Expected: fmt.Sprintf("%q", text)}
 	known := &text
 	if l.start.input.Digests.LoadOptions != nil {
-		a.expected, known = "unknown text", nil
+		a.Expected, known = "unknown text", nil
 	}
 	seen := map[string]bool{text: known != nil}
-	for _, v := range commandLines(known, l.in.CommandLines) {
-		if seen[v.text] || v.raw || strings.ContainsAny(v.text, "\x00\n") {
+	for _, v := range inputs.CommandLines(known, l.in.CommandLines) {
+		if seen[v.Text] || v.Raw || strings.ContainsAny(v.Text, "\x00\n") {
 			continue
 		}
-		seen[v.text] = true
-		a.choices = append(a.choices, choice[tdState]{value: v.value, phrase: v.phrase, rare: v.rare, set: func(s *tdState) {
-			direct(func(d *tdx.Direct) { d.CommandLine = v.text })(s)
+		seen[v.Text] = true
+		a.Choices = append(a.Choices, search.Choice[state]{Value: v.Value, Phrase: v.Phrase, Rare: v.Rare, Set: func(s *state) {
+			direct(func(d *tdx.Direct) { d.CommandLine = v.Text })(s)
 			s.input.Digests.LoadOptions = nil
 		}})
 	}

@@ -1,50 +1,48 @@
-package explain
+package explainsev
 
 import (
 	"fmt"
 	"strings"
 
+	"safebox/measure/explain/internal/inputs"
+	"safebox/measure/explain/internal/search"
 	"safebox/measure/snp"
 )
 
 // Names of axes of a launch.
 const (
-	axisKind        = "kind of launch"
-	axisVCPUs       = "vCPUs"
-	axisFirmware    = "firmware"
-	axisVMM         = "VMM profile"
-	axisCPU         = "CPU type"
-	axisFeatures    = "guest features"
-	axisHashes      = "kernel hashes"
-	axisKernel      = "kernel"
-	axisInitrd      = "initrd"
-	axisCommandLine = "command line"
-	axisVMSA        = "VMSA address"
-	axisFPU         = "FPU state"
-	axisUnknown     = "unknown SEV metadata"
+	axisKind     = "kind of launch"
+	axisVCPUs    = "vCPUs"
+	axisVMM      = "VMM profile"
+	axisCPU      = "CPU type"
+	axisFeatures = "guest features"
+	axisHashes   = "kernel hashes"
+	axisVMSA     = "VMSA address"
+	axisFPU      = "FPU state"
+	axisUnknown  = "unknown SEV metadata"
 )
 
 // axes lists the ways in which launches differ, those first that make others
 // meaningless.
-func (l *snpLab) axes() []axis[snpState] {
-	return []axis[snpState]{
+func (l *lab) axes() []search.Axis[state] {
+	return []search.Axis[state]{
 		l.kindAxis(), l.firmwareAxis(), l.vmmAxis(), l.cpuAxis(), l.featuresAxis(), l.hashesAxis(),
 		l.kernelAxis(), l.initrdAxis(), l.commandLineAxis(), l.vmsaAxis(), l.fpuAxis(), l.unknownAxis(),
 	}
 }
 
 // kindAxis: digests that are taken for one another. Their lengths tell which.
-func (l *snpLab) kindAxis() axis[snpState] {
-	a := axis[snpState]{name: axisKind, expected: l.in.Mode.String()}
+func (l *lab) kindAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: axisKind, Expected: l.in.Mode.String()}
 	launchAxes := []string{axisVMM, axisCPU, axisFeatures, axisVMSA, axisFPU, axisUnknown}
-	hashAxes := append([]string{axisHashes, axisKernel, axisInitrd, axisCommandLine}, launchAxes...)
-	add := func(kind snpKind, length int, value, note string, closes []string) {
+	hashAxes := append([]string{axisHashes, inputs.Kernel, inputs.Initrd, inputs.CommandLine}, launchAxes...)
+	add := func(kind digestKind, length int, value, note string, closes []string) {
 		if kind == l.start.kind || length != len(l.reported) {
 			return
 		}
-		a.choices = append(a.choices, choice[snpState]{
-			value: value, phrase: fmt.Sprintf("%s instead of %s%s", value, a.expected, note),
-			set: func(s *snpState) { s.kind = kind }, rare: length == 48, closes: closes,
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: value, Phrase: fmt.Sprintf("%s instead of %s%s", value, a.Expected, note),
+			Set: func(s *state) { s.kind = kind }, Rare: length == 48, Closes: closes,
 		})
 	}
 	add(kindSNP, 48, "SEV-SNP", "", nil)
@@ -55,12 +53,12 @@ func (l *snpLab) kindAxis() axis[snpState] {
 	return a
 }
 
-func (l *snpLab) firmwareAxis() axis[snpState] {
-	a := axis[snpState]{name: axisFirmware, expected: l.firmware[0].name}
+func (l *lab) firmwareAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: inputs.Firmware, Expected: l.firmware[0].name}
 	for i, f := range l.firmware[1:] {
-		a.choices = append(a.choices, choice[snpState]{
-			value: f.name, phrase: instead("firmware", f.name, "the expected one"),
-			set: func(s *snpState) { s.firmware = i + 1 },
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: f.name, Phrase: search.Instead("firmware", f.name, "the expected one"),
+			Set: func(s *state) { s.firmware = i + 1 },
 		})
 	}
 	return a
@@ -85,8 +83,8 @@ func vmmNote(v snp.VMM) string {
 	return ""
 }
 
-func (l *snpLab) vmmAxis() axis[snpState] {
-	a := axis[snpState]{name: axisVMM, expected: l.in.Launch.VMM.String()}
+func (l *lab) vmmAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: axisVMM, Expected: l.in.Launch.VMM.String()}
 	if l.in.Launch.SVSM != nil {
 		return a // what differs there between profiles is an axis of its own
 	}
@@ -94,23 +92,23 @@ func (l *snpLab) vmmAxis() axis[snpState] {
 		if v == l.in.Launch.VMM {
 			continue
 		}
-		c := choice[snpState]{
-			value: v.String(), phrase: fmt.Sprintf("%s (%s)", instead(axisVMM, v.String(), a.expected), vmmNote(v)),
-			set: func(s *snpState) { s.launch.VMM, s.launch.Profile = v, nil },
+		c := search.Choice[state]{
+			Value: v.String(), Phrase: fmt.Sprintf("%s (%s)", search.Instead(axisVMM, v.String(), a.Expected), vmmNote(v)),
+			Set: func(s *state) { s.launch.VMM, s.launch.Profile = v, nil },
 		}
 		if p, ok := v.Profile(); ok && p.RDX != snp.RDXSignature {
-			c.closes = []string{axisCPU}
+			c.Closes = []string{axisCPU}
 		}
-		a.choices = append(a.choices, c)
+		a.Choices = append(a.Choices, c)
 	}
 	return a
 }
 
 // cpuAxis: types of equal signature are one choice, under their first name.
-func (l *snpLab) cpuAxis() axis[snpState] {
-	a := axis[snpState]{name: axisCPU, expected: "none"}
+func (l *lab) cpuAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: axisCPU, Expected: "none"}
 	if l.in.Launch.CPU != 0 {
-		a.expected = fmt.Sprintf("0x%08x", l.in.Launch.CPU)
+		a.Expected = fmt.Sprintf("0x%08x", l.in.Launch.CPU)
 	}
 	seen := map[uint32]bool{}
 	for _, t := range snp.CPUTypes() {
@@ -121,13 +119,13 @@ func (l *snpLab) cpuAxis() axis[snpState] {
 		seen[signature] = true
 		value := fmt.Sprintf("%s (0x%08x)", t.Name, signature)
 		if signature == l.in.Launch.CPU {
-			a.expected = value
+			a.Expected = value
 			continue
 		}
-		a.choices = append(a.choices, choice[snpState]{value: value, set: func(s *snpState) { s.launch.CPU = signature }})
+		a.Choices = append(a.Choices, search.Choice[state]{Value: value, Set: func(s *state) { s.launch.CPU = signature }})
 	}
-	for i := range a.choices {
-		a.choices[i].phrase = instead(axisCPU, a.choices[i].value, a.expected)
+	for i := range a.Choices {
+		a.Choices[i].Phrase = search.Instead(axisCPU, a.Choices[i].Value, a.Expected)
 	}
 	return a
 }
@@ -137,9 +135,9 @@ func (l *snpLab) cpuAxis() axis[snpState] {
 const lastFeature = 15
 
 // featuresAxis: one bit more or less, and SNPActive alone.
-func (l *snpLab) featuresAxis() axis[snpState] {
+func (l *lab) featuresAxis() search.Axis[state] {
 	expected := l.start.launch.Features
-	a := axis[snpState]{name: axisFeatures, expected: fmt.Sprintf("%#x", expected)}
+	a := search.Axis[state]{Name: axisFeatures, Expected: fmt.Sprintf("%#x", expected)}
 	seen := map[uint64]bool{expected: true}
 	add := func(features uint64, rare bool) {
 		if seen[features] {
@@ -147,9 +145,9 @@ func (l *snpLab) featuresAxis() axis[snpState] {
 		}
 		seen[features] = true
 		value := fmt.Sprintf("%#x", features)
-		a.choices = append(a.choices, choice[snpState]{
-			value: value, phrase: fmt.Sprintf("%s (%s)", instead(axisFeatures, value, a.expected), featureNote(expected, features)),
-			set: func(s *snpState) { s.launch.Features = features }, rare: rare,
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: value, Phrase: fmt.Sprintf("%s (%s)", search.Instead(axisFeatures, value, a.Expected), featureNote(expected, features)),
+			Set: func(s *state) { s.launch.Features = features }, Rare: rare,
 		})
 	}
 	base := expected & snp.SNPActive
@@ -185,12 +183,12 @@ func featureNote(a, b uint64) string {
 }
 
 // vmsaAxis: KVM's constant is also what 48 address bits give.
-func (l *snpLab) vmsaAxis() axis[snpState] {
+func (l *lab) vmsaAxis() search.Axis[state] {
 	expected := l.start.launch.VMSAGPA
 	if expected == 0 {
 		expected = snp.VMSAGPA
 	}
-	a := axis[snpState]{name: axisVMSA, expected: fmt.Sprintf("%#x", expected)}
+	a := search.Axis[state]{Name: axisVMSA, Expected: fmt.Sprintf("%#x", expected)}
 	notes := map[uint8]string{
 		48: "KVM's constant, and 48 address bits in gce-tcb-verifier",
 		52: "52 address bits: gce-tcb-verifier on Genoa",
@@ -201,9 +199,9 @@ func (l *snpLab) vmsaAxis() axis[snpState] {
 			continue
 		}
 		value := fmt.Sprintf("%#x", gpa)
-		a.choices = append(a.choices, choice[snpState]{
-			value: value, phrase: fmt.Sprintf("%s (%s)", instead(axisVMSA, value, a.expected), notes[bits]),
-			set: func(s *snpState) { s.launch.VMSAGPA = gpa },
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: value, Phrase: fmt.Sprintf("%s (%s)", search.Instead(axisVMSA, value, a.Expected), notes[bits]),
+			Set: func(s *state) { s.launch.VMSAGPA = gpa },
 		})
 	}
 	return a
@@ -211,8 +209,8 @@ func (l *snpLab) vmsaAxis() axis[snpState] {
 
 // fpuAxis: three generations of values for an SVSM's processors, which are not
 // those of VMM profiles.
-func (l *snpLab) fpuAxis() axis[snpState] {
-	a := axis[snpState]{name: axisFPU}
+func (l *lab) fpuAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: axisFPU}
 	profile, ok := l.in.Launch.VMM.Profile()
 	if l.in.Launch.Profile != nil {
 		profile = *l.in.Launch.Profile
@@ -220,7 +218,7 @@ func (l *snpLab) fpuAxis() axis[snpState] {
 	if !ok {
 		return a
 	}
-	a.expected = fpuState(profile.MXCSR, profile.FCW)
+	a.Expected = fpuState(profile.MXCSR, profile.FCW)
 	if l.in.Launch.SVSM == nil {
 		return a
 	}
@@ -237,9 +235,9 @@ func (l *snpLab) fpuAxis() axis[snpState] {
 			continue
 		}
 		value := fpuState(g.mxcsr, g.fcw)
-		a.choices = append(a.choices, choice[snpState]{
-			value: value, phrase: fmt.Sprintf("%s (%s)", instead(axisFPU, value, a.expected), g.note),
-			set: func(s *snpState) {
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: value, Phrase: fmt.Sprintf("%s (%s)", search.Instead(axisFPU, value, a.Expected), g.note),
+			Set: func(s *state) {
 				changed := profile
 				changed.MXCSR, changed.FCW = g.mxcsr, g.fcw
 				s.launch.Profile = &changed
@@ -252,14 +250,14 @@ func (l *snpLab) fpuAxis() axis[snpState] {
 func fpuState(mxcsr uint32, fcw uint16) string { return fmt.Sprintf("mxcsr %#x, fcw %#x", mxcsr, fcw) }
 
 // unknownAxis: section types that a tool doesn't know.
-func (l *snpLab) unknownAxis() axis[snpState] {
+func (l *lab) unknownAxis() search.Axis[state] {
 	names := map[unknownSections]string{
 		unknownRefused: "refused", unknownZero: "measured as zero pages", unknownLeftOut: "left out",
 	}
 	notes := map[unknownSections]string{
 		unknownZero: "QEMU", unknownLeftOut: "no tool is known to do so", unknownRefused: "sev-snp-measure and virtee/sev",
 	}
-	a := axis[snpState]{name: axisUnknown, expected: names[l.start.unknown]}
+	a := search.Axis[state]{Name: axisUnknown, Expected: names[l.start.unknown]}
 	sections := l.in.Launch.Firmware.Sections
 	if l.in.Launch.SVSM != nil || !hasUnknown(sections) {
 		return a
@@ -268,10 +266,10 @@ func (l *snpLab) unknownAxis() axis[snpState] {
 		if u == l.start.unknown {
 			continue
 		}
-		a.choices = append(a.choices, choice[snpState]{
-			value:  names[u],
-			phrase: fmt.Sprintf("SEV metadata sections of unknown type %s instead of %s (%s)", names[u], a.expected, notes[u]),
-			set:    func(s *snpState) { s.unknown = u },
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value:  names[u],
+			Phrase: fmt.Sprintf("SEV metadata sections of unknown type %s instead of %s (%s)", names[u], a.Expected, notes[u]),
+			Set:    func(s *state) { s.unknown = u },
 		})
 	}
 	return a

@@ -1,6 +1,10 @@
-package explain
+package explaintdx
 
-import "fmt"
+import (
+	"fmt"
+
+	"safebox/measure/explain/internal/search"
+)
 
 const (
 	mib = 1 << 20
@@ -36,13 +40,13 @@ func memoryText(n uint64) string {
 }
 
 // memoryAxis: sizes of a q35 machine, and the machine types of Google.
-func (l *tdLab) memoryAxis() axis[tdState] {
-	a := axis[tdState]{name: axisMemory, expected: "unknown"}
+func (l *lab) memoryAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: axisMemory, Expected: "unknown"}
 	if m := l.start.input.Memory; m != 0 {
-		a.expected = memoryText(m)
+		a.Expected = memoryText(m)
 	}
 	if l.start.input.HOB != nil || l.start.input.Digests.HOB != nil {
-		a.expected = "that of the HOB given"
+		a.Expected = "that of the HOB given"
 	}
 	seen := map[uint64]bool{l.start.input.Memory: true}
 	add := func(size uint64, rare bool) {
@@ -51,9 +55,9 @@ func (l *tdLab) memoryAxis() axis[tdState] {
 		}
 		seen[size] = true
 		value := memoryText(size)
-		a.choices = append(a.choices, choice[tdState]{
-			value: value, phrase: fmt.Sprintf("%s of memory instead of %s", value, a.expected), rare: rare,
-			set: func(s *tdState) { s.input.Memory, s.input.HOB, s.input.Digests.HOB = size, nil, nil },
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: value, Phrase: fmt.Sprintf("%s of memory instead of %s", value, a.Expected), Rare: rare,
+			Set: func(s *state) { s.input.Memory, s.input.HOB, s.input.Digests.HOB = size, nil, nil },
 		})
 	}
 	common, all := commonMemory()
@@ -67,9 +71,9 @@ func (l *tdLab) memoryAxis() axis[tdState] {
 		add(size, true)
 	}
 	for _, h := range l.gceHOBs() {
-		a.choices = append(a.choices, choice[tdState]{
-			value: h.Name, phrase: fmt.Sprintf("the memory map of Google's %s instead of %s", h.Name, a.expected), rare: true,
-			set: func(s *tdState) { s.hob = h.Value },
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: h.Name, Phrase: fmt.Sprintf("the memory map of Google's %s instead of %s", h.Name, a.Expected), Rare: true,
+			Set: func(s *state) { s.hob = h.Value },
 		})
 	}
 	return a
@@ -78,10 +82,10 @@ func (l *tdLab) memoryAxis() axis[tdState] {
 // lowMemoryAxis: sizes by which QEMU puts the initrd elsewhere, and so patches the
 // kernel in another way (specs/measure.md 5.5). From 2.75 GiB on they are all
 // alike.
-func (l *tdLab) lowMemoryAxis() axis[tdState] {
-	a := axis[tdState]{name: axisMemory, expected: "unknown"}
+func (l *lab) lowMemoryAxis() search.Axis[state] {
+	a := search.Axis[state]{Name: axisMemory, Expected: "unknown"}
 	if m := l.start.input.Memory; m != 0 {
-		a.expected = memoryText(m)
+		a.Expected = memoryText(m)
 	}
 	d := l.start.input.Direct
 	if d.Kernel == nil || d.InitrdSHA384 == nil {
@@ -98,10 +102,10 @@ func (l *tdLab) lowMemoryAxis() axis[tdState] {
 		}
 		seen[size] = true
 		value := memoryText(size)
-		a.choices = append(a.choices, choice[tdState]{
-			value: value, rare: i >= 2,
-			phrase: fmt.Sprintf("%s of memory instead of %s, which moves the initrd's address in the patched setup header", value, a.expected),
-			set:    func(s *tdState) { s.input.Memory = size },
+		a.Choices = append(a.Choices, search.Choice[state]{
+			Value: value, Rare: i >= 2,
+			Phrase: fmt.Sprintf("%s of memory instead of %s, which moves the initrd's address in the patched setup header", value, a.Expected),
+			Set:    func(s *state) { s.input.Memory = size },
 		})
 	}
 	return a
