@@ -4,11 +4,10 @@
 // two, then in all that are often wrong together, and names those that give the
 // reported value.
 //
-// The axes are those in which launches and measuring tools were seen to differ:
-// what VMMs, firmware and tools settle in different ways within AMD 56860
-// (SEV-SNP firmware ABI), AMD 55766 (SEV API), the Intel TDX module ABI and TDVF
-// design guide, the TCG PC Client Platform Firmware Profile 1.06 and the AWS Nitro
-// Enclaves image format.
+// This package is the answer. The questions are in a package for each platform:
+// explainsev, explaintdx, explaintpm and explainnitro, with an Explain method. Their
+// axes are those in which launches and measuring tools were seen to differ: what the
+// documents that they name leave to VMMs, firmware and tools.
 //
 // A finding is an explanation and never a verdict: the verdict stays "differs".
 // Whether a value is good is looked up in a release; a launch whose difference is
