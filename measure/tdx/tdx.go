@@ -22,6 +22,7 @@ package tdx
 import (
 	"crypto/sha512"
 	"fmt"
+	"sync"
 
 	"safebox/measure/eventlog"
 	"safebox/measure/tdx/tdvf"
@@ -121,15 +122,19 @@ func Predict(in Input) (*Prediction, error) {
 		}
 	}
 	p := &Prediction{}
+	var errs [eventlog.MRs]error
+	var group sync.WaitGroup // each hashes files of its own
 	for i, f := range [...]func(*input) (Register, error){
 		MRTD: mrtd, RTMR0: rtmr0, RTMR1: rtmr1, RTMR2: rtmr2, RTMR3: rtmr3,
 	} {
-		r, err := f(known)
+		group.Go(func() { p.Registers[i], errs[i] = f(known) })
+	}
+	group.Wait()
+	for i, err := range errs {
 		if err != nil {
 			return nil, fmt.Errorf("predicting %s: %w", name(i), err)
 		}
-		r.Name = name(i)
-		p.Registers[i] = r
+		p.Registers[i].Name = name(i)
 	}
 	return p, nil
 }

@@ -34,10 +34,11 @@ func readAll(f *os.File, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
+	size := bytes.MinRead // so that the end is found without growing
 	if info.Mode().IsRegular() {
-		b.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // so that the end is found without growing
+		size += int(min(info.Size(), limit))
 	}
+	b := bytes.NewBuffer(newBuffer(size))
 	_, err = b.ReadFrom(io.LimitReader(f, limit))
 	return b.Bytes(), err
 }
