@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestReadInput: files around the size from which large pages are asked for
+// TestReadInputSizes: files around the size from which large pages are asked for
 // are read whole, and none that is longer than the limit.
-func TestReadInput(t *testing.T) {
+func TestReadInputSizes(t *testing.T) {
 	all := make([]byte, 2*hugePage+1)
 	source := rand.NewChaCha8([32]byte{1})
 	if _, err := source.Read(all); err != nil {
