@@ -22,6 +22,7 @@ const (
 	PageCPUID      PageType = 6 // the firmware checks it
 )
 
+// String is the name of the type in a trace.
 func (t PageType) String() string {
 	switch t {
 	case PageNormal:

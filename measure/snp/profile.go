@@ -22,6 +22,7 @@ const (
 // VMMs lists all monitors.
 func VMMs() []VMM { return []VMM{QEMU, QEMULegacy, EC2, EC2Legacy, GCE, KRUN} }
 
+// String is the name that ParseVMM reads.
 func (v VMM) String() string {
 	switch v {
 	case QEMU:

@@ -39,6 +39,7 @@ const addressEnd = 1 << 52
 // Digest is a launch digest, or a link of the chain that leads to it.
 type Digest [48]byte
 
+// String is lower-case hex.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
 // Launch is everything that a launch digest depends on. HOST_DATA, the policy

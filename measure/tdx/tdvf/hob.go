@@ -13,6 +13,7 @@ type Range struct{ Start, Length uint64 }
 // End is the first address behind the range.
 func (r Range) End() uint64 { return r.Start + r.Length }
 
+// String is the range as its first address and the one behind it.
 func (r Range) String() string { return fmt.Sprintf("%#x..%#x", r.Start, r.End()) }
 
 // A HOB list (UEFI PI 1.8, Volume 3, 5) starts with
