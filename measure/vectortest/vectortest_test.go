@@ -86,6 +86,43 @@ func TestNoFileOfVectorsIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestNoFileIsUnused: evidence that no test and no vector names would look as
+// if it had been checked.
+func TestNoFileIsUnused(t *testing.T) {
+	var text strings.Builder
+	for _, folder := range []string{"..", "../../image", "../../cmd"} {
+		err := fs.WalkDir(os.DirFS(folder), ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") && !strings.HasSuffix(path, "vectors.json") && !strings.HasSuffix(path, ".txt") && !strings.HasSuffix(path, "id-block.json") {
+				return err
+			}
+			b, err := os.ReadFile(filepath.Join(folder, path))
+			text.Write(b)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	globs := []string{"nitro/docs/*.cbor"} // read as a whole by measure/nitro
+	err := fs.WalkDir(os.DirFS("../testdata"), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, "README.md") || strings.HasSuffix(path, "copyright.txt") || files()[path] != 0 {
+			return err
+		}
+		for _, g := range globs {
+			if ok, err := filepath.Match(g, path); ok || err != nil {
+				return err
+			}
+		}
+		if name := strings.TrimSuffix(filepath.Base(path), ".xz"); !strings.Contains(text.String(), name) {
+			t.Errorf("no test and no vector names %s", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestEveryPackageRunsItsVectors: a package to which the list assigns vectors
 // calls Each with its own name.
 func TestEveryPackageRunsItsVectors(t *testing.T) {
