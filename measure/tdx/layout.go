@@ -60,7 +60,7 @@ func (l Layout) Evidence() string {
 	case L0:
 		return "seen in one event log of a TD, direct kernel boot; no quote beside it"
 	case L1:
-		return "a hardware quote of a TD, direct kernel boot with edk2 before 2025.05, replays to it; disk boot follows a log of Google Compute Engine"
+		return "two hardware quotes of TDs, direct kernel boot with edk2 before 2025.05, replay to it; disk boot follows a log of Google Compute Engine"
 	case L2:
 		return "the events' digests are constants that dstack found in a running TD; their order is read in edk2's source, and no whole RTMR0 was compared with a quote"
 	case Intel:
