@@ -24,7 +24,7 @@ func (v *verification) checkEvents() {
 	}
 	log, err := eventlog.Decode(v.evidence.VTPM.EventLog)
 	if err != nil {
-		v.log.fail("TPM-E1", "an event log that decodes", err.Error())
+		v.log.Fail("TPM-E1", "an event log that decodes", err.Error())
 		return
 	}
 	v.events = log
@@ -33,10 +33,10 @@ func (v *verification) checkEvents() {
 		v.checkReplay(&v.quotes[i])
 	}
 	const consistent = "every digest the hash of its data, where the type says so"
-	v.log.check("TPM-E2", tpm.CheckEvents(log), "listed events only, one separator in each of PCR 0 to 7", fmt.Sprintf("%d events", len(log.Events)))
-	v.log.check("TPM-E3", tpm.CheckDigests(log), consistent, fmt.Sprintf("%d events", len(log.Events)))
+	v.log.Check("TPM-E2", tpm.CheckEvents(log), "listed events only, one separator in each of PCR 0 to 7", fmt.Sprintf("%d events", len(log.Events)))
+	v.log.Check("TPM-E3", tpm.CheckDigests(log), consistent, fmt.Sprintf("%d events", len(log.Events)))
 	const off = "Secure Boot off, no keys enrolled"
-	v.log.check("TPM-E5", tpm.CheckSecureBoot(log), off, off)
+	v.log.Check("TPM-E5", tpm.CheckSecureBoot(log), off, off)
 }
 
 // checkBanks: TPM-E4. Each bank of the policy must be quoted, and each that is
@@ -61,7 +61,7 @@ func (v *verification) checkBanks() {
 	for _, name := range want {
 		ok = ok && slices.Contains(quoted, name)
 	}
-	v.log.record("TPM-E4", ok, "quotes of "+strings.Join(want, " and ")+", all in the log",
+	v.log.Record("TPM-E4", ok, "quotes of "+strings.Join(want, " and ")+", all in the log",
 		"quotes of "+strings.Join(quoted, " and ")+", log of "+strings.Join(logged, " and "))
 }
 
@@ -71,7 +71,7 @@ func (v *verification) checkReplay(q *quote) {
 	const want = "the quoted value of every register but 10 and 15"
 	values, err := v.events.Replay(eventAlgorithm(q.bank))
 	if err != nil {
-		v.log.fail("TPM-E1", want, err.Error())
+		v.log.Fail("TPM-E1", want, err.Error())
 		return
 	}
 	var differ []string
@@ -83,7 +83,7 @@ func (v *verification) checkReplay(q *quote) {
 			differ = append(differ, fmt.Sprintf("%v register %d: quoted %x, replayed %x", q.bank, index, got, values[index]))
 		}
 	}
-	v.log.record("TPM-E1", len(differ) == 0 && len(q.attest.PCRs) > 0, want, got(differ, "the quoted values"))
+	v.log.Record("TPM-E1", len(differ) == 0 && len(q.attest.PCRs) > 0, want, got(differ, "the quoted values"))
 }
 
 // got lists what differs, or says that nothing does.

@@ -20,13 +20,13 @@ func (v *verification) checkKey() {
 	if err == nil {
 		err = tpm.CheckAK(ak)
 	}
-	v.log.check("TPM-K2", err, "the template of docs/format-enrollment.md and a point on P-256", fmt.Sprintf("%x", v.evidence.VTPM.AK))
+	v.log.Check("TPM-K2", err, "the template of docs/format-enrollment.md and a point on P-256", fmt.Sprintf("%x", v.evidence.VTPM.AK))
 	if err != nil {
 		return
 	}
 	v.ak = ak
 	roots, err := v.trust()
-	v.log.check("TPM-K1", err, "an answered activation, or the pin of this key", v.trustedBy())
+	v.log.Check("TPM-K1", err, "an answered activation, or the pin of this key", v.trustedBy())
 	if err == nil && v.policy != nil {
 		v.checkRoots(roots)
 	}
@@ -112,14 +112,14 @@ func (v *verification) checkRoots(roots []canon.Octets32) {
 			want = "a root that the policy names"
 		}
 		if !ok {
-			v.log.fail("TPM-K5", want, fmt.Sprintf("%v, which it does not name", sum))
+			v.log.Fail("TPM-K5", want, fmt.Sprintf("%v, which it does not name", sum))
 			continue
 		}
 		got := fmt.Sprintf("%s: %s, SHA-256 %v", root.Kind, root.Subject, sum)
 		software := root.Kind == policy.Software
-		v.log.record("TPM-K5", !software || v.policy.VTPM.SoftwareAccept, want, got)
+		v.log.Record("TPM-K5", !software || v.policy.VTPM.SoftwareAccept, want, got)
 		if software && v.policy.VTPM.SoftwareAccept {
-			v.log.waive("hardware behind the TPM", "software_roots = \"accept\" in the policy: the TPM of "+root.Subject+" is a program, and its host can make it say anything")
+			v.log.Waive("hardware behind the TPM", "software_roots = \"accept\" in the policy: the TPM of "+root.Subject+" is a program, and its host can make it say anything")
 		}
 	}
 }

@@ -32,9 +32,9 @@ func (v *verification) checkQuotes() {
 		if err == nil {
 			err = v.checkSession(decoded.attest)
 		}
-		v.log.check("TPM-Q1", err, "a TPM's own quote whose extra data is SHA-256 of the transcript", "SHA-256 of the transcript")
+		v.log.Check("TPM-Q1", err, "a TPM's own quote whose extra data is SHA-256 of the transcript", "SHA-256 of the transcript")
 		if v.ak != nil {
-			v.log.check("TPM-Q2", v.checkSignature(q), "ECDSA P-256 with SHA-256 by the attestation key", "valid")
+			v.log.Check("TPM-Q2", v.checkSignature(q), "ECDSA P-256 with SHA-256 by the attestation key", "valid")
 		}
 		if decoded == nil {
 			v.quotes = nil
@@ -104,7 +104,7 @@ func (v *verification) checkSelection(q *quote, sent *evidence.Quote) {
 	registers := v.policy.VTPM.PCRs
 	want := fmt.Sprintf("bank %v, registers %v", q.bank, registers)
 	if a := q.attest; a.Bank != algorithm(q.bank) || !slices.Equal(a.PCRs, registers) {
-		v.log.fail("TPM-Q3", want, fmt.Sprintf("bank %#04x, registers %v", uint16(a.Bank), a.PCRs))
+		v.log.Fail("TPM-Q3", want, fmt.Sprintf("bank %#04x, registers %v", uint16(a.Bank), a.PCRs))
 		return
 	}
 	values := make([][]byte, 0, len(registers))
@@ -115,10 +115,10 @@ func (v *verification) checkSelection(q *quote, sent *evidence.Quote) {
 		values = append(values, q.values[index])
 	}
 	if len(values) != len(registers) || len(sent.PCRs) != len(registers) {
-		v.log.fail("TPM-Q3", want, fmt.Sprintf("values of %d registers, not of these", len(sent.PCRs)))
+		v.log.Fail("TPM-Q3", want, fmt.Sprintf("values of %d registers, not of these", len(sent.PCRs)))
 		return
 	}
-	v.log.check("TPM-Q3", q.attest.CheckDigest(values), want, want)
+	v.log.Check("TPM-Q3", q.attest.CheckDigest(values), want, want)
 }
 
 // checkClock: TPM-Q4. A resumed TPM keeps registers that a machine may have
@@ -139,9 +139,9 @@ func (v *verification) checkClock(a *tpm.Attest) {
 		want += fmt.Sprintf(", reset count from %d on", v.pin.ResetCount)
 		ok = ok && int64(a.ResetCount) >= v.pin.ResetCount
 	}
-	v.log.record("TPM-Q4", ok, want, got)
+	v.log.Record("TPM-Q4", ok, want, got)
 	if v.policy.VTPM.AnyClock && len(v.quotes) == 0 {
-		v.log.waive("clock of the TPM", "vtpm.clock = \"any\" in the policy")
+		v.log.Waive("clock of the TPM", "vtpm.clock = \"any\" in the policy")
 	}
 }
 

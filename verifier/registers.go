@@ -38,7 +38,7 @@ func (v *verification) checkRegisters() {
 	for i := range v.compared {
 		c := &v.compared[i]
 		c.id = registerID(c.index, c.bank)
-		v.log.record(c.id, c.want == c.got, c.want, c.got)
+		v.log.Record(c.id, c.want == c.got, c.want, c.got)
 	}
 	if len(v.compared) == 0 {
 		return
@@ -56,9 +56,9 @@ func (v *verification) waiveRegisters() {
 		name := fmt.Sprintf("register %d: %s", index, registerUse(index))
 		switch {
 		case r.Rule == release.RuleAny:
-			v.log.waive(name, "the release leaves it open")
+			v.log.Waive(name, "the release leaves it open")
 		case r.Rule == release.RuleFixedDisk && v.policy.VTPM.AnyDisk:
-			v.log.waive(name, "vtpm.disk = \"any\" in the policy")
+			v.log.Waive(name, "vtpm.disk = \"any\" in the policy")
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (v *verification) checkRuntime() {
 	}
 	runtime := v.evidence.VTPM.Runtime
 	if err := v.checkOrder(runtime); err != nil {
-		v.log.fail("CFG-2", want, err.Error())
+		v.log.Fail("CFG-2", want, err.Error())
 		return
 	}
 	var differ []string
@@ -132,7 +132,7 @@ func (v *verification) checkRuntime() {
 			differ = append(differ, fmt.Sprintf("%v register 15: quoted %x, replayed %v", q.bank, got, value))
 		}
 	}
-	v.log.record("CFG-2", len(differ) == 0, want, got(differ, fmt.Sprintf("configuration and %d arrivals of keys", len(runtime)-1)))
+	v.log.Record("CFG-2", len(differ) == 0, want, got(differ, fmt.Sprintf("configuration and %d arrivals of keys", len(runtime)-1)))
 }
 
 // checkOrder: one configuration event, first, of the document in the evidence;

@@ -10,6 +10,7 @@ import (
 	"safebox/verifier/bundle"
 	"safebox/verifier/canon"
 	"safebox/verifier/challenge"
+	"safebox/verifier/check"
 	"safebox/verifier/configuration"
 	"safebox/verifier/evidence"
 	"safebox/verifier/policy"
@@ -23,7 +24,7 @@ import (
 type verification struct {
 	in      Input
 	receipt bool // VerifyReceiptEvidence
-	log     *recorder
+	log     *check.Recorder
 
 	sums sums
 
@@ -61,7 +62,7 @@ func (v *verification) withChallenge() bool {
 // readPolicy: POL-1, POL-2.
 func (v *verification) readPolicy() {
 	p, err := policy.Parse(v.in.Policy)
-	v.log.check("POL-1", err, "a policy, every key known and present", "policy")
+	v.log.Check("POL-1", err, "a policy, every key known and present", "policy")
 	if err != nil {
 		return
 	}
@@ -70,19 +71,19 @@ func (v *verification) readPolicy() {
 	want, got := "a time until "+last, v.in.At.UTC().Format(time.RFC3339)
 	switch {
 	case v.in.At.IsZero():
-		v.log.fail("POL-2", want, "no time")
+		v.log.Fail("POL-2", want, "no time")
 	case p.AnyReview:
-		v.log.pass("POL-2", "any time", got)
-		v.log.waive("review date of the policy", "stale = \"any\" in the policy")
+		v.log.Pass("POL-2", "any time", got)
+		v.log.Waive("review date of the policy", "stale = \"any\" in the policy")
 	default:
-		v.log.record("POL-2", v.in.At.Before(p.Review), want, got)
+		v.log.Record("POL-2", v.in.At.Before(p.Review), want, got)
 	}
 }
 
 // readEvidence: EV-1, PLAT-1.
 func (v *verification) readEvidence() {
 	e, err := evidence.Decode(v.in.Evidence)
-	v.log.check("EV-1", err, fmt.Sprintf("canonical JSON of at most %d bytes", evidence.MaxSize), fmt.Sprintf("%d bytes", len(v.in.Evidence)))
+	v.log.Check("EV-1", err, fmt.Sprintf("canonical JSON of at most %d bytes", evidence.MaxSize), fmt.Sprintf("%d bytes", len(v.in.Evidence)))
 	if err != nil {
 		return
 	}
@@ -90,7 +91,7 @@ func (v *verification) readEvidence() {
 	v.bind()
 	if v.policy != nil {
 		ok := e.Platform == transcript.VTPM && slices.Contains(v.policy.Platforms, e.Platform)
-		v.log.record("PLAT-1", ok, fmt.Sprintf("one of %q", v.policy.Platforms), e.Platform)
+		v.log.Record("PLAT-1", ok, fmt.Sprintf("one of %q", v.policy.Platforms), e.Platform)
 	}
 }
 
@@ -107,13 +108,13 @@ func (v *verification) bind() {
 // readChallenge: CH-1.
 func (v *verification) readChallenge() {
 	if !v.withChallenge() {
-		v.log.waive("nonce, audience and age of the evidence", "it is checked for a receipt, without its challenge")
+		v.log.Waive("nonce, audience and age of the evidence", "it is checked for a receipt, without its challenge")
 		return
 	}
 	const want = "a challenge, and the secret that was made with it"
 	c, err := challenge.Decode(v.in.Challenge)
 	if err != nil {
-		v.log.fail("CH-1", want, err.Error())
+		v.log.Fail("CH-1", want, err.Error())
 		return
 	}
 	got := "challenge without its secret"
@@ -124,7 +125,7 @@ func (v *verification) readChallenge() {
 		}
 		got = "challenge with its secret"
 	}
-	v.log.check("CH-1", err, want, got)
+	v.log.Check("CH-1", err, want, got)
 	if err == nil {
 		v.challenge, v.secret = c, s
 	}
@@ -151,12 +152,12 @@ func (v *verification) checkFreshness() {
 	}
 	c := v.challenge
 	if e := v.evidence; e != nil {
-		v.log.record("FR-1", e.Nonce == c.Nonce, c.Nonce.String(), e.Nonce.String())
+		v.log.Record("FR-1", e.Nonce == c.Nonce, c.Nonce.String(), e.Nonce.String())
 		want := canon.Octets32(transcript.Audience(c.Audience))
-		v.log.record("FR-2", e.Audience == want, want.String(), e.Audience.String())
+		v.log.Record("FR-2", e.Audience == want, want.String(), e.Audience.String())
 	}
 	if v.receipt {
-		v.log.waive("age of the evidence", "it is checked for a receipt, after its challenge")
+		v.log.Waive("age of the evidence", "it is checked for a receipt, after its challenge")
 		return
 	}
 	v.checkAlive()
@@ -175,23 +176,23 @@ func (v *verification) checkAlive() {
 		want = "a time from " + unix(v.secret.Issued) + " until " + unix(v.challenge.Expires)
 		ok = ok && !at.Before(time.Unix(v.secret.Issued, 0))
 	}
-	v.log.record("FR-3", ok, want, at.UTC().Format(time.RFC3339))
+	v.log.Record("FR-3", ok, want, at.UTC().Format(time.RFC3339))
 }
 
 // checkLife: FR-4. Only the secret tells when a challenge was made.
 func (v *verification) checkLife() {
 	if v.policy.AnyLife {
-		v.log.pass("FR-4", "any life", "not compared")
-		v.log.waive("life of the challenge", "challenge.max_life = \"any\" in the policy")
+		v.log.Pass("FR-4", "any life", "not compared")
+		v.log.Waive("life of the challenge", "challenge.max_life = \"any\" in the policy")
 		return
 	}
 	want := fmt.Sprintf("1 to %d seconds", v.policy.MaxLife)
 	if v.secret == nil {
-		v.log.fail("FR-4", want, "unknown: only the challenge's secret says when it was made")
+		v.log.Fail("FR-4", want, "unknown: only the challenge's secret says when it was made")
 		return
 	}
 	life := v.challenge.Expires - v.secret.Issued
-	v.log.record("FR-4", life >= 1 && life <= v.policy.MaxLife, want, fmt.Sprintf("%d seconds", life))
+	v.log.Record("FR-4", life >= 1 && life <= v.policy.MaxLife, want, fmt.Sprintf("%d seconds", life))
 }
 
 // readBundle: REL-1 to REL-3.
@@ -201,7 +202,7 @@ func (v *verification) readBundle() {
 	if err == nil {
 		v.release, err = release.Decode(b.Release)
 	}
-	v.log.check("REL-1", err, want, fmt.Sprintf("%d bytes", len(v.in.Bundle)))
+	v.log.Check("REL-1", err, want, fmt.Sprintf("%d bytes", len(v.in.Bundle)))
 	if err != nil {
 		return
 	}
@@ -212,19 +213,19 @@ func (v *verification) readBundle() {
 		switch {
 		case v.challenge != nil:
 			ok := v.challenge.Release == sum && e.Release == sum
-			v.log.record("REL-2", ok, sum.String()+", of the bundle",
+			v.log.Record("REL-2", ok, sum.String()+", of the bundle",
 				"challenge "+v.challenge.Release.String()+", evidence "+e.Release.String())
 		case !v.withChallenge():
-			v.log.record("REL-2", e.Release == sum, sum.String()+", of the bundle", "evidence "+e.Release.String())
+			v.log.Record("REL-2", e.Release == sum, sum.String()+", of the bundle", "evidence "+e.Release.String())
 		}
 	}
 	if v.policy == nil {
 		return
 	}
 	const got = "no signature: the bundle holds release.json alone"
-	v.log.record("REL-3", v.policy.Release == policy.Unsigned, v.policy.Release, got)
+	v.log.Record("REL-3", v.policy.Release == policy.Unsigned, v.policy.Release, got)
 	if v.policy.Release == policy.Unsigned {
-		v.log.waive("signature of the release", "release = \"unsigned\" in the policy")
+		v.log.Waive("signature of the release", "release = \"unsigned\" in the policy")
 	}
 }
 
@@ -240,14 +241,14 @@ func (v *verification) checkConfiguration() {
 	name := policy.NoDocument
 	if document := v.evidence.Configuration; len(document) > 0 {
 		if _, err := configuration.Decode(document); err != nil {
-			v.log.fail("CFG-1", want, err.Error())
+			v.log.Fail("CFG-1", want, err.Error())
 			return
 		}
 		name = canon.Octets32(v.config).String()
 	}
-	v.log.record("CFG-1", v.policy.AnyDocument || slices.Contains(v.policy.Documents, name), want, name)
+	v.log.Record("CFG-1", v.policy.AnyDocument || slices.Contains(v.policy.Documents, name), want, name)
 	if v.policy.AnyDocument {
-		v.log.waive("content of the configuration document", "configuration.documents = \"any\" in the policy")
+		v.log.Waive("content of the configuration document", "configuration.documents = \"any\" in the policy")
 	}
 }
 

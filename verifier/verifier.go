@@ -16,6 +16,7 @@ import (
 
 	"safebox/verifier/canon"
 	"safebox/verifier/challenge"
+	"safebox/verifier/check"
 	"safebox/verifier/transcript"
 	"safebox/verifier/verdict"
 )
@@ -63,7 +64,7 @@ func VerifyReceiptEvidence(in Input) *Result { return verify(in, true) }
 // nothing, and the checks that it would have recorded fail.
 func verify(in Input, receipt bool) *Result {
 	in.At = in.At.UTC().Truncate(time.Second) // what the verdict says is what was compared
-	v := &verification{in: in, receipt: receipt, log: newRecorder(), sums: sumsOf(in)}
+	v := &verification{in: in, receipt: receipt, log: check.New(), sums: sumsOf(in)}
 	v.readPolicy()
 	v.readEvidence()
 	v.readChallenge()
@@ -79,7 +80,7 @@ func verify(in Input, receipt bool) *Result {
 }
 
 func (v *verification) result() *Result {
-	out := v.log.verdict(v.definitions())
+	out := v.log.Verdict(v.definitions())
 	out.Type = verdict.Type
 	out.At = v.in.At.UTC().Format(time.RFC3339)
 	out.Evidence, out.Bundle, out.Policy = v.sums.evidence.String(), v.sums.bundle.String(), v.sums.policy.String()

@@ -42,6 +42,10 @@ type Check struct {
 	Hint   string `json:"hint"` // what to do about it; empty when OK
 	Name   string `json:"name"`
 	Source string `json:"source"` // document and section that the check implements
+
+	// Reached is false when an earlier failure left the check without what it
+	// looks at. Such a check has not passed either.
+	Reached bool `json:"reached"`
 }
 
 // Waiver says what was not checked and by whose decision.
