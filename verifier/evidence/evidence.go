@@ -9,6 +9,7 @@ package evidence
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"safebox/verifier/canon"
 	"safebox/verifier/configuration"
@@ -30,7 +31,7 @@ const (
 )
 
 // maxCommas bounds the number of members and elements before anything is
-// decoded: the largest valid file has 9 commas between its members, 4 in
+// decoded: the largest valid file is one of vtpm. It has 9 commas between its members, 4 in
 // vtpm, 1 between two quotes of 50 each, 127 in the longest runtime log, and
 // none inside a string.
 const maxCommas = 9 + 4 + 1 + 2*50 + 127
@@ -47,6 +48,11 @@ type Evidence struct {
 	Configuration []byte         `json:"configuration"` // the document, empty if there is none
 	BootSession   canon.Octets32 `json:"boot_session"`  // random, made at boot
 	VTPM          *VTPM          `json:"vtpm"`          // nil on other platforms
+
+	// Of the other platforms, absent but on theirs.
+	SNP   *SNP   `json:"snp,omitempty"`
+	TDX   *TDX   `json:"tdx,omitempty"`
+	Nitro *Nitro `json:"nitro,omitempty"` // nitro and nitrotpm
 }
 
 // Encode gives the canonical bytes. An empty list may be nil.
@@ -105,10 +111,19 @@ func (e *Evidence) whole() *Evidence {
 	if e.VTPM != nil {
 		v := *e.VTPM
 		v.EventLog, v.Activation = present(v.EventLog), present(v.Activation)
-		if v.Runtime == nil {
-			v.Runtime = []RuntimeEvent{}
-		}
+		v.Runtime = listed(v.Runtime)
 		w.VTPM = &v
+	}
+	if e.SNP != nil {
+		w.SNP = &SNP{Report: e.SNP.Report, Endorsements: present(e.SNP.Endorsements)}
+	}
+	if e.TDX != nil {
+		t := *e.TDX
+		t.EventLog, t.Runtime, t.Endorsements = present(t.EventLog), listed(t.Runtime), present(t.Endorsements)
+		w.TDX = &t
+	}
+	if e.Nitro != nil {
+		w.Nitro = &Nitro{Document: e.Nitro.Document, Runtime: listed(e.Nitro.Runtime)}
 	}
 	return &w
 }
@@ -118,6 +133,13 @@ func present(b []byte) []byte {
 		return []byte{}
 	}
 	return b
+}
+
+func listed(events []RuntimeEvent) []RuntimeEvent {
+	if events == nil {
+		return []RuntimeEvent{}
+	}
+	return events
 }
 
 func (e *Evidence) check() error {
@@ -133,14 +155,18 @@ func (e *Evidence) check() error {
 	if err := checkLength("configuration", e.Configuration, 0, configuration.MaxSize); err != nil {
 		return err
 	}
-	switch {
-	case e.Platform != transcript.VTPM && e.VTPM != nil:
-		return fmt.Errorf("vtpm: got an object, want null on platform %q", e.Platform)
-	case e.Platform == transcript.VTPM && e.VTPM == nil:
-		return fmt.Errorf("vtpm: got null, want an object on platform %q", e.Platform)
-	case e.VTPM != nil:
-		if err := e.VTPM.check(); err != nil {
-			return fmt.Errorf("vtpm: %w", err)
+	for _, p := range e.parts() {
+		want := slices.Contains(p.of, e.Platform)
+		switch {
+		case p.there && !want:
+			return fmt.Errorf("%s: got an object, want none on platform %q", p.name, e.Platform)
+		case !p.there && want:
+			return fmt.Errorf("%s: got none, want an object on platform %q", p.name, e.Platform)
+		case !want:
+			continue
+		}
+		if err := p.check(); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return nil

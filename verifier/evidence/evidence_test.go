@@ -143,20 +143,91 @@ func TestEncodeWritesNoNull(t *testing.T) {
 	}
 }
 
-// TestOtherPlatform: vtpm is null there.
-func TestOtherPlatform(t *testing.T) {
-	e := built(t)
-	e.Platform, e.VTPM = transcript.SNP, nil
-	b, err := e.Encode()
-	if err != nil {
-		t.Fatal(err)
+// TestOtherPlatforms: vtpm is null there, and each has its own object.
+func TestOtherPlatforms(t *testing.T) {
+	runtime := []RuntimeEvent{{Kind: KindKeys}}
+	for platform, change := range map[string]func(*Evidence){
+		transcript.SNP: func(e *Evidence) { e.SNP = &SNP{Report: []byte("report"), Endorsements: []byte("e")} },
+		transcript.TDX: func(e *Evidence) {
+			e.TDX = &TDX{Quote: []byte("quote"), EventLog: []byte("log"), Runtime: runtime, Endorsements: []byte("e")}
+		},
+		transcript.Nitro:    func(e *Evidence) { e.Nitro = &Nitro{Document: []byte("document"), Runtime: runtime} },
+		transcript.NitroTPM: func(e *Evidence) { e.Nitro = &Nitro{Document: []byte("document"), Runtime: runtime} },
+	} {
+		e := built(t)
+		e.Platform, e.VTPM = platform, nil
+		if _, err := e.Encode(); err == nil {
+			t.Errorf("%s: no object accepted", platform)
+		}
+		change(e)
+		b, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(e, got); d != "" {
+			t.Error(d)
+		}
+		if bytes.Contains(b, []byte("null")) != bytes.Contains(b, []byte(`"vtpm":null`)) {
+			t.Errorf("%s: %s", platform, b)
+		}
 	}
-	got, err := Decode(b)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// TestOthersAbsentLists: nil lists of the other platforms are written as empty
+// ones, and null is none.
+func TestOthersAbsentLists(t *testing.T) {
+	for name, change := range map[string]func(*Evidence){
+		"snp":   func(e *Evidence) { e.Platform, e.SNP = transcript.SNP, &SNP{Report: []byte{1}} },
+		"tdx":   func(e *Evidence) { e.Platform, e.TDX = transcript.TDX, &TDX{Quote: []byte{1}} },
+		"nitro": func(e *Evidence) { e.Platform, e.Nitro = transcript.Nitro, &Nitro{Document: []byte{1}} },
+	} {
+		e := built(t)
+		e.VTPM = nil
+		change(e)
+		b, err := e.Encode()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := Decode(b); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, empty := range []string{`"endorsements":""`, `"event_log":""`, `"runtime":[]`} {
+			member, _, _ := strings.Cut(empty, ":")
+			null := bytes.Replace(b, []byte(empty), []byte(member+":null"), 1)
+			if _, err := Decode(null); err == nil && !bytes.Equal(null, b) {
+				t.Errorf("%s: %s: null accepted", name, member)
+			}
+		}
 	}
-	if d := cmp.Diff(e, got); d != "" {
-		t.Error(d)
+}
+
+// TestOthersBounds: each byte string of the other platforms one byte too long.
+func TestOthersBounds(t *testing.T) {
+	many := make([]RuntimeEvent, MaxRuntime+1)
+	for want, change := range map[string]func(*Evidence){
+		"snp: report: got 4097 bytes":           func(e *Evidence) { e.SNP = &SNP{Report: make([]byte, MaxReport+1)} },
+		"snp: report: got 0 bytes":              func(e *Evidence) { e.SNP = &SNP{Report: []byte{}} },
+		"snp: endorsements: got 262145 bytes":   func(e *Evidence) { e.SNP = &SNP{Report: []byte{1}, Endorsements: make([]byte, MaxEndorsements+1)} },
+		"tdx: quote: got 16385 bytes":           func(e *Evidence) { e.TDX = &TDX{Quote: make([]byte, MaxQuote+1)} },
+		"tdx: event_log: got 1048577 bytes":     func(e *Evidence) { e.TDX = &TDX{Quote: []byte{1}, EventLog: make([]byte, MaxEventLog+1)} },
+		"tdx: runtime: got 65 events":           func(e *Evidence) { e.TDX = &TDX{Quote: []byte{1}, Runtime: many} },
+		`tdx: runtime event 0: kind: got "x"`:   func(e *Evidence) { e.TDX = &TDX{Quote: []byte{1}, Runtime: []RuntimeEvent{{Kind: "x"}}} },
+		"tdx: endorsements: got 262145 bytes":   func(e *Evidence) { e.TDX = &TDX{Quote: []byte{1}, Endorsements: make([]byte, MaxEndorsements+1)} },
+		"nitro: document: got 32769 bytes":      func(e *Evidence) { e.Nitro = &Nitro{Document: make([]byte, MaxDocument+1)} },
+		"nitro: runtime: got 65 events":         func(e *Evidence) { e.Nitro = &Nitro{Document: []byte{1}, Runtime: many} },
+		`nitro: runtime event 0: kind: got "x"`: func(e *Evidence) { e.Nitro = &Nitro{Document: []byte{1}, Runtime: []RuntimeEvent{{Kind: "x"}}} },
+	} {
+		e := built(t)
+		e.Platform, _, _ = strings.Cut(want, ":")
+		e.VTPM = nil
+		change(e)
+		if _, err := e.Encode(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }
 
@@ -210,8 +281,8 @@ func TestRefuses(t *testing.T) {
 		{"no KEM key", func(e *Evidence) { e.KEM = []byte{} }, "KEM key: length: got 0, want 1218"},
 		{"other KEM", func(e *Evidence) { e.KEM[0] = 0 }, "KEM key: identifier: got 0x007a, want 0x647a"},
 		{"configuration", func(e *Evidence) { e.Configuration = make([]byte, 64<<10+1) }, "configuration: got 65537 bytes, want 0 to 65536"},
-		{"no vtpm", func(e *Evidence) { e.VTPM = nil }, `vtpm: got null, want an object on platform "vtpm"`},
-		{"vtpm elsewhere", func(e *Evidence) { e.Platform = "tdx" }, `vtpm: got an object, want null on platform "tdx"`},
+		{"no vtpm", func(e *Evidence) { e.VTPM = nil }, `vtpm: got none, want an object on platform "vtpm"`},
+		{"vtpm elsewhere", func(e *Evidence) { e.Platform = "tdx" }, `vtpm: got an object, want none on platform "tdx"`},
 		{"no AK", func(e *Evidence) { e.VTPM.AK = []byte{} }, "vtpm: ak: got 0 bytes, want 1 to 1024"},
 		{"long AK", func(e *Evidence) { e.VTPM.AK = make([]byte, 1025) }, "vtpm: ak: got 1025 bytes, want 1 to 1024"},
 		{"no quote", func(e *Evidence) { e.VTPM.Quotes = []Quote{} }, "vtpm: quotes: got 0, want 1 to 2"},

@@ -69,13 +69,8 @@ func (v *VTPM) check() error {
 	if err := checkLength("event_log", v.EventLog, 0, MaxEventLog); err != nil {
 		return err
 	}
-	if v.Runtime == nil || len(v.Runtime) > MaxRuntime {
-		return fmt.Errorf("runtime: got %d events, want a list of at most %d", len(v.Runtime), MaxRuntime)
-	}
-	for i, r := range v.Runtime {
-		if r.Kind != KindConfig && r.Kind != KindKeys {
-			return fmt.Errorf("runtime event %d: kind: got %.100q, want %q or %q", i, r.Kind, KindConfig, KindKeys)
-		}
+	if err := checkRuntime(v.Runtime); err != nil {
+		return err
 	}
 	return checkLength("activation", v.Activation, 0, MaxActivation)
 }
