@@ -9,8 +9,8 @@ import (
 // boot is a way of booting a platform, in one bank.
 type boot struct{ platform, boot, bank string }
 
-// boots lists every measurement that a release for the platform must have: an
-// expectation that is not there can't be met.
+// boots lists every measurement that a release must have: an expectation that
+// is not there can't be met. An enclave's may follow.
 func boots() []boot {
 	return []boot{
 		{"vtpm", "esp", "sha256"},
@@ -18,6 +18,16 @@ func boots() []boot {
 		{"vtpm", "kernel", "sha256"},
 		{"vtpm", "kernel", "sha384"},
 	}
+}
+
+// enclave is the measurement of an enclave image (specs/nitro.md, section 1.5).
+func enclave() boot { return boot{"nitro", "enclave", "sha384"} }
+
+// enclaveRules are those of PCR 0 to 2: the image, its kernel and start
+// ramdisk, its further ramdisks.
+func enclaveRules() [][]string {
+	exact := []string{RuleExact}
+	return [][]string{exact, exact, exact}
 }
 
 // registerRules gives the registers of a vTPM in order and the rules that
@@ -34,6 +44,9 @@ func registerRules() [][]string {
 // registers.
 func (r *Release) checkMeasurements() error {
 	want := boots()
+	if len(r.Measurements) == len(want)+1 {
+		want = append(want, enclave())
+	}
 	if len(r.Measurements) != len(want) {
 		return fmt.Errorf("%d measurements, want %d", len(r.Measurements), len(want))
 	}
@@ -50,6 +63,9 @@ func (r *Release) checkMeasurements() error {
 
 func (m Measurement) check() error {
 	rules := registerRules()
+	if m.Platform == enclave().platform {
+		rules = enclaveRules()
+	}
 	if len(m.Registers) != len(rules) {
 		return fmt.Errorf("%d registers, want %d", len(m.Registers), len(rules))
 	}

@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -158,4 +159,57 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("accepted %q, encodes as %q, %v", b, again, err)
 		}
 	})
+}
+
+// TestEnclave: the measurement of an enclave image may follow the others, with
+// three registers that are exact, and nothing else may.
+func TestEnclave(t *testing.T) {
+	enclave := func() Measurement {
+		m := Measurement{Platform: "nitro", Boot: "enclave", Bank: "sha384"}
+		for i := range 3 {
+			m.Registers = append(m.Registers, Register{Name: fmt.Sprintf("pcr%d", i), Rule: RuleExact, Value: strings.Repeat("a", 96)})
+		}
+		return m
+	}
+	for name, change := range map[string]func(*Release){
+		"":             func(r *Release) { r.Measurements = append(r.Measurements, enclave()) },
+		"twice":        func(r *Release) { r.Measurements = append(r.Measurements, enclave(), enclave()) },
+		"alone":        func(r *Release) { r.Measurements = []Measurement{enclave()} },
+		"first":        func(r *Release) { r.Measurements = append([]Measurement{enclave()}, r.Measurements...) },
+		"a vTPM again": func(r *Release) { r.Measurements = append(r.Measurements, r.Measurements[3]) },
+		"other bank":   func(r *Release) { m := enclave(); m.Bank = "sha256"; r.Measurements = append(r.Measurements, m) },
+		"two registers": func(r *Release) {
+			m := enclave()
+			m.Registers = m.Registers[:2]
+			r.Measurements = append(r.Measurements, m)
+		},
+		"any": func(r *Release) {
+			m := enclave()
+			m.Registers[1] = Register{Name: "pcr1", Rule: RuleAny}
+			r.Measurements = append(r.Measurements, m)
+		},
+		"short value": func(r *Release) {
+			m := enclave()
+			m.Registers[2].Value = "aa"
+			r.Measurements = append(r.Measurements, m)
+		},
+		"another register": func(r *Release) {
+			m := enclave()
+			m.Registers[2].Name = "pcr8"
+			r.Measurements = append(r.Measurements, m)
+		},
+	} {
+		r := example()
+		change(r)
+		b, err := r.Encode()
+		if (err == nil) != (name == "") {
+			t.Errorf("%q: got %v", name, err)
+			continue
+		}
+		if err == nil {
+			if _, err = Decode(b); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }
