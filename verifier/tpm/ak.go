@@ -3,6 +3,7 @@ package tpm
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -55,4 +56,37 @@ func CheckAK(p *Public) error {
 		return fmt.Errorf("checking attestation key: %w", err)
 	}
 	return nil
+}
+
+// CheckQuotingKey checks that a key is fit to make quotes, whatever its
+// template: a restricted signing key with a fixed scheme, made by its TPM and
+// never to leave it. A key that could also decrypt, or sign what its owner hands
+// in, proves nothing by its signature.
+func CheckQuotingKey(p *Public) error {
+	const must = FixedTPM | FixedParent | SensitiveDataOrigin | Restricted | Sign
+	for _, a := range []struct {
+		bit  Attributes
+		name string
+	}{
+		{FixedTPM, "fixedTPM"},
+		{FixedParent, "fixedParent"},
+		{SensitiveDataOrigin, "sensitiveDataOrigin"},
+		{Restricted, "restricted"},
+		{Sign, "sign"},
+	} {
+		if p.Attributes&a.bit == 0 {
+			return fmt.Errorf("attributes: got %#08x without %s, want %#08x among them", uint32(p.Attributes), a.name, uint32(must))
+		}
+	}
+	if p.Attributes&Decrypt != 0 {
+		return fmt.Errorf("attributes: got %#08x with decrypt, want a key that only signs", uint32(p.Attributes))
+	}
+	if p.Scheme == AlgNull {
+		return errors.New("scheme: got none, want the one that every quote is signed by")
+	}
+	if p.Symmetric != AlgNull {
+		return fmt.Errorf("symmetric algorithm: got %#04x, want none in a signing key", uint16(p.Symmetric))
+	}
+	_, err := p.Key()
+	return err
 }

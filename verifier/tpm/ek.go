@@ -31,13 +31,14 @@ const (
 // annex B.4.5): a restricted decryption key that never leaves its TPM.
 func CheckEK(kind string, p *Public) error {
 	want := Public{Type: AlgRSA, NameAlg: AlgSHA256, Symmetric: AlgAES, KeyBits: 128, Scheme: AlgNull}
+	modulus := 2048 / 8
 	attributes, policy := FixedTPM|FixedParent|SensitiveDataOrigin|AdminWithPolicy|Restricted|Decrypt, policyA
 	switch kind {
 	case RSA2048:
 	case ECC384:
 		want = Public{Type: AlgECC, NameAlg: AlgSHA384, Symmetric: AlgAES, KeyBits: 256, Scheme: AlgNull, Curve: CurveP384}
 		attributes |= UserWithAuth
-		policy = policyBSHA384
+		policy, modulus = policyBSHA384, 0
 	default:
 		return fmt.Errorf("checking endorsement key: kind: got %q, want %s or %s", kind, RSA2048, ECC384)
 	}
@@ -52,6 +53,7 @@ func CheckEK(kind string, p *Public) error {
 		{"symmetric key bits", uint32(p.KeyBits), uint32(want.KeyBits)},
 		{"scheme", uint32(p.Scheme), uint32(want.Scheme)},
 		{"curve", uint32(p.Curve), uint32(want.Curve)},
+		{"size of the modulus", uint32(len(p.Modulus)), uint32(modulus)},
 	} {
 		if f.got != f.want {
 			return fmt.Errorf("checking endorsement key: %s: got %#x, want %#x", f.name, f.got, f.want)

@@ -1,6 +1,7 @@
 package tpm
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
@@ -11,13 +12,17 @@ import (
 	"math/big"
 )
 
-// maxPublic bounds a TPMT_PUBLIC: an RSA key of 2048 bits with a policy takes
-// less than 400 bytes.
-const maxPublic = 512
+// maxPublic bounds a TPMT_PUBLIC: an RSA key of 4096 bits with a policy takes
+// less than 620 bytes.
+const maxPublic = 640
+
+// maxModulus is the size of the modulus of RSA-4096.
+const maxModulus = 512
 
 // Public is a TPMT_PUBLIC (Part 2, 12.2.4) of a kind that keys here may
-// have: an RSA-2048 or an ECC key, either restricted decryption (an endorsement
-// key) or restricted signing with ECDSA and SHA-256 (an attestation key).
+// have: an RSA or an ECC key, for decryption (an endorsement key) or for signing
+// with RSASSA or ECDSA and a SHA-2 hash (an attestation key). What a key of
+// either kind must be is for CheckAK, CheckEK and CheckQuotingKey to say.
 //
 //	type              u16        TPM_ALG_RSA or TPM_ALG_ECC
 //	nameAlg           u16        TPM_ALG_SHA256 or TPM_ALG_SHA384
@@ -32,9 +37,10 @@ type Public struct {
 	AuthPolicy []byte
 	Symmetric  Algorithm // AlgAES with CFB, or AlgNull
 	KeyBits    uint16    // of Symmetric, 0 with AlgNull
-	Scheme     Algorithm // AlgECDSA with SHA-256, or AlgNull
+	Scheme     Algorithm // AlgECDSA of an ECC key, AlgRSASSA of an RSA key, or AlgNull
+	SchemeHash Algorithm // of Scheme: a SHA-2 hash, 0 with AlgNull
 	Curve      Curve     // of an ECC key, else 0
-	Modulus    []byte    // of an RSA key: 256 bytes; the exponent is 65537
+	Modulus    []byte    // of an RSA key: 256, 384 or 512 bytes; the exponent is 65537
 	X, Y       []byte    // of an ECC key: the curve's size each
 
 	raw []byte
@@ -97,19 +103,36 @@ func (p *Public) symmetric(r *reader) {
 }
 
 // rsa reads TPMS_RSA_PARMS (Part 2, 12.2.3.5) and the modulus: symmetric,
-// u16 scheme (null: an endorsement key), u16 key bits, u32 exponent (0 stands
-// for 65537), TPM2B modulus.
+// TPMT_RSA_SCHEME (null: an endorsement key), u16 key bits, u32 exponent (0
+// stands for 65537), TPM2B modulus.
 func (p *Public) rsa(r *reader) {
 	p.symmetric(r)
-	r.want(uint16(AlgNull), "scheme")
-	p.Scheme = AlgNull
-	r.want(2048, "key bits")
+	p.scheme(r, AlgRSASSA)
+	bits := int(r.u16("key bits"))
+	if bits != 2048 && bits != 3072 && bits != 4096 {
+		r.refuse("key bits: got %d, want 2048, 3072 or 4096", bits)
+	}
 	if e := r.u32("exponent"); e != 0 {
 		r.refuse("exponent: got %d, want 0, which stands for 65537", e)
 	}
-	p.Modulus = r.sized(256, "modulus")
-	if r.err == nil && (len(p.Modulus) != 256 || p.Modulus[0]&0x80 == 0 || p.Modulus[255]&1 == 0) {
-		r.refuse("modulus: got %d bytes, want an odd number of 2048 bits", len(p.Modulus))
+	p.Modulus = r.sized(maxModulus, "modulus")
+	if n := len(p.Modulus); r.err == nil && (8*n != bits || p.Modulus[0]&0x80 == 0 || p.Modulus[n-1]&1 == 0) {
+		r.refuse("modulus: got %d bytes, want an odd number of %d bits", n, bits)
+	}
+}
+
+// scheme reads a TPMT_RSA_SCHEME or TPMT_ECC_SCHEME (Part 2, 11.2.4.2 and
+// 11.2.5.6): u16 algorithm, then, unless it is null, u16 hash.
+func (p *Public) scheme(r *reader, signing Algorithm) {
+	switch p.Scheme = Algorithm(r.u16("scheme")); p.Scheme {
+	case AlgNull:
+	case signing:
+		p.SchemeHash = Algorithm(r.u16("hash of the scheme"))
+		if p.SchemeHash.Hash() == 0 {
+			r.refuse("hash of the scheme: got %#04x, want SHA-256, SHA-384 or SHA-512", uint16(p.SchemeHash))
+		}
+	default:
+		r.refuse("scheme: got %#04x, want %#04x or null", uint16(p.Scheme), uint16(signing))
 	}
 }
 
@@ -117,14 +140,7 @@ func (p *Public) rsa(r *reader) {
 // TPMT_ECC_SCHEME, u16 curve, TPMT_KDF_SCHEME (null), TPM2B x, TPM2B y.
 func (p *Public) ecc(r *reader) {
 	p.symmetric(r)
-	p.Scheme = Algorithm(r.u16("scheme"))
-	switch p.Scheme {
-	case AlgNull:
-	case AlgECDSA:
-		r.want(uint16(AlgSHA256), "hash of the scheme")
-	default:
-		r.refuse("scheme: got %#04x, want ECDSA or null", uint16(p.Scheme))
-	}
+	p.scheme(r, AlgECDSA)
 	p.Curve = Curve(r.u16("curve"))
 	r.want(uint16(AlgNull), "key derivation")
 	p.X, p.Y = r.sized(66, "x"), r.sized(66, "y")
@@ -177,7 +193,17 @@ func (p *Public) RSA() (*rsa.PublicKey, error) {
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(p.Modulus), E: 65537}, nil
 }
 
-// size is the length of a digest, 0 for an algorithm that is not a known hash.
+// Key gives the key for crypto/rsa or crypto/ecdsa: an *rsa.PublicKey or an
+// *ecdsa.PublicKey.
+func (p *Public) Key() (crypto.PublicKey, error) {
+	if p.Type == AlgRSA {
+		return p.RSA()
+	}
+	return p.ECDSA()
+}
+
+// size is the length of a digest of a Name or a bank, 0 for an algorithm that
+// these may not use.
 func (a Algorithm) size() int {
 	switch a {
 	case AlgSHA256:

@@ -29,7 +29,16 @@ func (a *Attest) CheckSigner(ak *Public) error {
 // the order of its selection. The hash is that of the signing scheme, SHA-256,
 // whatever the bank (Part 3, "TPM2_Quote").
 func (a *Attest) CheckDigest(values [][]byte) error {
-	h := sha256.New()
+	return a.CheckDigestBy(AlgSHA256, values)
+}
+
+// CheckDigestBy does the same for a signing scheme with another hash.
+func (a *Attest) CheckDigestBy(scheme Algorithm, values [][]byte) error {
+	id := scheme.Hash()
+	if id == 0 {
+		return fmt.Errorf("PCR digest: hash of the signature: got %#04x, want SHA-256, SHA-384 or SHA-512", uint16(scheme))
+	}
+	h := id.New()
 	for _, v := range values {
 		h.Write(v)
 	}

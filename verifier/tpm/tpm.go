@@ -13,6 +13,9 @@
 //   - EK Credential Profile for TPM Family 2.0, Level 0, Version 2.5 Revision 2,
 //     section 3 (certificate) and annex B (templates).
 //
+// The packages below read what cloud machines hand out: azure and gce their
+// files, cloud checks both.
+//
 // Structures come from an untrusted machine. Every size is checked, trailing
 // bytes and algorithms outside the short lists here are errors.
 package tpm
@@ -23,10 +26,13 @@ type Algorithm uint16
 // The algorithms that structures here may name.
 const (
 	AlgRSA    Algorithm = 0x0001
+	AlgSHA1   Algorithm = 0x0004 // named where a bank is passed over, used nowhere
 	AlgAES    Algorithm = 0x0006
 	AlgSHA256 Algorithm = 0x000b
 	AlgSHA384 Algorithm = 0x000c
+	AlgSHA512 Algorithm = 0x000d
 	AlgNull   Algorithm = 0x0010
+	AlgRSASSA Algorithm = 0x0014
 	AlgECDSA  Algorithm = 0x0018
 	AlgECC    Algorithm = 0x0023
 	AlgCFB    Algorithm = 0x0043
