@@ -109,7 +109,25 @@ func Measurement(p *tpm.Prediction, boot tpm.Boot) (release.Measurement, error) 
 		default:
 			return release.Measurement{}, fmt.Errorf("register %s: rule %v has no place in a release", r.Name, reg.Rule)
 		}
+		if r.Rule == release.RuleExact || r.Rule == release.RuleFixedDisk {
+			r.Events = events(p.Bank, reg)
+		}
 		m.Registers = append(m.Registers, r)
 	}
 	return m, nil
+}
+
+// events lists the digests that extend a register. There are none if they do
+// not lead to its value: of some firmware only the value is known.
+func events(bank tpm.Bank, reg tpm.Register) []string {
+	value := bank.Zero()
+	list := make([]string, len(reg.Events))
+	for i, e := range reg.Events {
+		value = bank.Extend(value, e.Digest)
+		list[i] = e.Digest.String()
+	}
+	if !value.Equal(reg.Value) {
+		return nil
+	}
+	return list
 }

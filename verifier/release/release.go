@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 
+	"safebox/measure/tpm/golden"
 	"safebox/verifier/canon"
 )
 
@@ -84,6 +85,10 @@ type Register struct {
 	Name  string `json:"name"`  // "pcr4"
 	Rule  string `json:"rule"`  // one of the Rule constants
 	Value string `json:"value"` // lower-case hex; empty under RuleAny
+
+	// Events are the digests that extend the register, in order, in hex: they
+	// lead from zero to the value. Absent if they are not all known.
+	Events []string `json:"events,omitempty"`
 }
 
 // The rules (specs/protocol.md, section 4).
@@ -242,14 +247,46 @@ func (reg Register) check(size int) error {
 			return fmt.Errorf("register %s: rule zero with value %s", reg.Name, reg.Value)
 		}
 	case RuleAny, RuleShape:
-		if reg.Value != "" {
-			return fmt.Errorf("register %s: rule %s with value %s", reg.Name, reg.Rule, reg.Value)
+		if reg.Value != "" || len(reg.Events) > 0 {
+			return fmt.Errorf("register %s: rule %s with value %q and %d events", reg.Name, reg.Rule, reg.Value, len(reg.Events))
 		}
 		return nil
 	default:
 		return fmt.Errorf("register %s: unknown rule %q", reg.Name, reg.Rule)
 	}
-	return checkHex("register "+reg.Name, reg.Value, size)
+	if err := checkHex("register "+reg.Name, reg.Value, size); err != nil {
+		return err
+	}
+	return reg.checkEvents(size)
+}
+
+// checkEvents: what is written twice must be the same.
+func (reg Register) checkEvents(size int) error {
+	if len(reg.Events) == 0 {
+		return nil
+	}
+	if len(reg.Events) > maxEntries {
+		return fmt.Errorf("register %s: %d events, want at most %d", reg.Name, len(reg.Events), maxEntries)
+	}
+	bank := golden.SHA256
+	if size == sha512.Size384 {
+		bank = golden.SHA384
+	}
+	value := bank.Zero()
+	for i, e := range reg.Events {
+		if err := checkHex(fmt.Sprintf("register %s: event %d", reg.Name, i), e, size); err != nil {
+			return err
+		}
+		digest, err := hex.DecodeString(e)
+		if err != nil {
+			return fmt.Errorf("register %s: event %d: %w", reg.Name, i, err)
+		}
+		value = bank.Extend(value, digest)
+	}
+	if got := value.String(); got != reg.Value {
+		return fmt.Errorf("register %s: events lead to %s, want the value %s", reg.Name, got, reg.Value)
+	}
+	return nil
 }
 
 func checkHex(what, s string, size int) error {
