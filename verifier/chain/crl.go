@@ -156,9 +156,9 @@ func (c *CRL) Observation() check.Observation {
 // lists all have number 1, so that only the second tells an old list from a
 // newer one.
 func (c *CRL) Observations() []check.Observation {
-	seen := []check.Observation{c.Observation()}
-	if at := c.ThisUpdate.Unix(); at > 0 {
-		seen = append(seen, check.Observation{Key: "crl-time/" + hex.EncodeToString(c.issuer[:]), Value: uint64(at)})
+	second := max(c.ThisUpdate.Unix(), 0)
+	return []check.Observation{
+		c.Observation(),
+		{Key: "crl-time/" + hex.EncodeToString(c.issuer[:]), Value: uint64(second)},
 	}
-	return seen
 }
