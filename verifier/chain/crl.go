@@ -152,13 +152,14 @@ func (c *CRL) Observation() check.Observation {
 	return check.Observation{Key: "crl/" + hex.EncodeToString(c.issuer[:]), Value: c.Number}
 }
 
-// Observations are the list's number and the second of its thisUpdate. Intel's
-// lists all have number 1, so that only the second tells an old list from a
-// newer one.
+// Observations are what the rollback memory has to see of the list: its number,
+// the second of its thisUpdate, and that this second has passed. Intel's lists
+// all have number 1, so that only thisUpdate tells an old one from a newer one.
 func (c *CRL) Observations() []check.Observation {
-	second := max(c.ThisUpdate.Unix(), 0)
+	second := uint64(max(c.ThisUpdate.Unix(), 0))
 	return []check.Observation{
 		c.Observation(),
-		{Key: "crl-time/" + hex.EncodeToString(c.issuer[:]), Value: uint64(second)},
+		{Key: "crl-time/" + hex.EncodeToString(c.issuer[:]), Value: second},
+		{Key: "time", Value: second},
 	}
 }
