@@ -57,7 +57,7 @@ type Header struct {
 	AttestationKeyType uint16
 	TEEType            uint32
 	QEVendor           [16]byte
-	UserData           [20]byte // of the quoting enclave; the PCK's platform in its first 16 bytes
+	UserData           [20]byte // the quoting enclave's own; its identifier in the first 16 bytes
 }
 
 // Quote is a decoded quote. Nothing in it is verified.

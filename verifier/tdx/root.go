@@ -1,9 +1,13 @@
 package tdx
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
+
+	"safebox/verifier/chain"
 )
 
 // Roots are the authorities that a quote may lead to. The zero value is none,
@@ -21,12 +25,16 @@ func PinnedRoots() Roots {
 	return Roots{SGX: der}
 }
 
-// check tells of roots that are none.
-func (r Roots) check() error {
+// open parses the root.
+func (r Roots) open() (*x509.Certificate, error) {
 	if len(r.SGX) == 0 {
-		return errors.New("no root is pinned")
+		return nil, errors.New("no root is pinned")
 	}
-	return nil
+	c, err := chain.ParseCertificate(r.SGX)
+	if err != nil {
+		return nil, fmt.Errorf("pinned root: %w", err)
+	}
+	return c, nil
 }
 
 // intelSGXRootCA is Intel SGX Root CA, of 2018-05-21 to 2049-12-31, as it is in

@@ -23,10 +23,16 @@
 package tdx
 
 import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+
 	"safebox/verifier/chain"
 	"safebox/verifier/check"
 	"safebox/verifier/endorse"
 	"safebox/verifier/policy/tdxpolicy"
+	"safebox/verifier/tdx/pcs"
 )
 
 // Expected is what others know of the guest. What is nil nobody said: a policy
@@ -60,8 +66,60 @@ type Input struct {
 func Verify(in Input, log *check.Recorder) *Quote {
 	q, err := Decode(in.Quote)
 	if err != nil {
-		log.Fail("TDX-F1", "a quote of a TD", err.Error())
+		log.Fail("TDX-F1", "a quote of a TD: version 4 or 5, ECDSA P-256, exact sizes", err.Error())
 		return nil
 	}
+	v := newVerification(in, q, log)
+	v.form()
+	v.certificates()
+	v.documents()
+	v.revocation()
+	v.signatures()
+	v.platform()
+	v.guest()
+	v.machine()
+	v.measurements()
 	return q
+}
+
+// verification is what the steps of one verification know.
+type verification struct {
+	in     Input
+	policy *tdxpolicy.Policy
+	log    *check.Recorder
+	q      *Quote
+
+	root     *x509.Certificate // the pinned one; nil if there is none
+	pck      *pckChain         // nil unless TDX-C1 passed
+	signers  []*x509.Certificate
+	info     *pcs.TCBInfo  // nil unless genuine; TDX-C3 says whether it is of today
+	identity *pcs.Identity // nil unless genuine
+	grace    bool          // a list or document had expired and was taken nevertheless
+}
+
+func newVerification(in Input, q *Quote, log *check.Recorder) *verification {
+	v := &verification{in: in, policy: in.Policy, log: log, q: q}
+	if v.policy == nil {
+		v.policy = new(tdxpolicy.Policy)
+	}
+	if v.in.Endorsements == nil {
+		v.in.Endorsements = new(endorse.Set)
+	}
+	return v
+}
+
+// form is that the quote is of a kind that the policy takes (TDX-F1) and that
+// Intel's quoting enclave made it (TDX-F2).
+func (v *verification) form() {
+	h := &v.q.Header
+	form := v.q.Form.String()
+	v.log.Record("TDX-F1", slices.Contains(v.policy.Quotes, form), "a quote of form "+orNone(v.policy.Quotes), form)
+	v.log.Record("TDX-F2", h.intelQE(), "QE vendor "+QEVendorIntel+" (Intel)", fmt.Sprintf("%x", h.QEVendor))
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none: the policy states none"
+	}
+	return strings.Join(list, " or ")
 }
