@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"unicode"
 )
 
 // MaxCertificate bounds one certificate in DER; the largest of a vendor has
@@ -43,6 +44,7 @@ func ParsePEM(b []byte, most int) ([]*x509.Certificate, error) {
 		return nil, fmt.Errorf("parsing PEM: got %d bytes, want at most %d", len(b), bound)
 	}
 	var found []*x509.Certificate
+	b = bytes.TrimRightFunc(b, unicode.IsSpace)
 	for rest := bytes.TrimSpace(b); len(rest) > 0; rest = bytes.TrimSpace(rest) {
 		at := len(b) - len(rest)
 		if len(found) == most {

@@ -56,7 +56,10 @@ func (r Rules) Document(what string, from, until time.Time, kind Age) (time.Dura
 	if err != nil {
 		return 0, err
 	}
-	return used, r.age(what, from, kind)
+	if err := r.age(what, from, kind); err != nil {
+		return 0, err
+	}
+	return used, nil
 }
 
 // window checks from <= At <= until + grace, and gives the grace used.
