@@ -47,7 +47,7 @@ func (w *writer) ids(g *grouped, s state) {
 			}
 			first = false
 			w.raw(`<span class="id `, kind.class(), `">`)
-			w.text(id)
+			w.id(id)
 			if kind != s && s != withheld || kind == failed {
 				w.raw(" ", kind.word())
 			}

@@ -6,9 +6,12 @@ import "safebox/verifier/verdict"
 // themselves, with what to do, then those that were never reached.
 func (w *writer) failures(v *verdict.Verdict) {
 	var fails, unreached []verdict.Check
+	marks := false
 	for _, c := range v.Failed() {
 		if stateOf(c) == failed {
 			fails = append(fails, c)
+			_, inGot := differing(c.Want, c.Got)
+			marks = marks || len(inGot) > 0
 		} else {
 			unreached = append(unreached, c)
 		}
@@ -16,8 +19,10 @@ func (w *writer) failures(v *verdict.Verdict) {
 	if len(fails)+len(unreached) == 0 {
 		return
 	}
-	w.raw("<section aria-labelledby=\"failed\">\n<h2 id=\"failed\">What failed</h2>\n",
-		"<p>Where two values were compared, the part that is not the same is <mark>marked</mark>.</p>\n")
+	w.raw("<section aria-labelledby=\"failed\">\n<h2 id=\"failed\">What failed</h2>\n")
+	if marks {
+		w.raw("<p>Where two values of one length were compared, the part that is not the same is <mark>marked</mark>.</p>\n")
+	}
 	for _, c := range fails {
 		w.failure(c)
 	}
@@ -27,7 +32,7 @@ func (w *writer) failures(v *verdict.Verdict) {
 		w.raw("</h3><p>These checks had nothing to look at, because an earlier one failed. They have not passed either.</p>\n<ul>\n")
 		for _, c := range unreached {
 			w.raw("<li><span class=\"id wait\">")
-			w.text(c.ID)
+			w.id(c.ID)
 			w.raw("</span> ")
 			w.text(c.Name)
 			w.raw("</li>\n")
@@ -43,7 +48,7 @@ func (w *writer) failure(c verdict.Check) {
 	w.raw("<article class=\"failure\">\n<h3>")
 	w.badge(failed)
 	w.raw(` <span class="id bad">`)
-	w.text(c.ID)
+	w.id(c.ID)
 	w.raw("</span> ")
 	w.text(c.Name)
 	w.raw("</h3>\n<dl>\n<div><dt>Wanted</dt><dd class=\"value\">")
@@ -95,7 +100,7 @@ func (w *writer) row(c verdict.Check) {
 	w.raw(`<tr role="row" class="`, s.class(), `"><td role="cell" class="c-state">`)
 	w.badge(s)
 	w.raw(`</td><th scope="row" role="rowheader" class="c-name"><span class="id">`)
-	w.text(c.ID)
+	w.id(c.ID)
 	w.raw("</span> ")
 	w.text(c.Name)
 	w.raw(`<span class="source">`)

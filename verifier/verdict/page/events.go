@@ -56,8 +56,7 @@ func (w *writer) divergence(list []Event, first int) {
 		}
 		if more > 0 {
 			w.raw(" After it ")
-			w.count(more, "more differs", "more differ")
-			w.raw(".")
+			w.count(more, "more event is marked.", "more events are marked.")
 		}
 		return
 	}

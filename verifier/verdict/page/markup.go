@@ -13,7 +13,7 @@ import (
 type literal string
 
 // writer collects the page. Everything goes through its methods: raw for
-// markup, text and its relatives for everything else.
+// markup, text and its relatives for everything else. No other file touches b.
 type writer struct {
 	b strings.Builder
 }
@@ -44,4 +44,33 @@ func (w *writer) count(n int, one, several literal) {
 func (w *writer) styleHash() {
 	sum := sha256.Sum256([]byte(style))
 	w.b.WriteString(base64.StdEncoding.EncodeToString(sum[:]))
+}
+
+// character writes one visible character; the five that HTML has a use for
+// become references (WHATWG HTML, 13.1.2.3 and 13.1.4).
+func (w *writer) character(r rune) {
+	switch r {
+	case '<':
+		w.raw("&lt;")
+	case '>':
+		w.raw("&gt;")
+	case '&':
+		w.raw("&amp;")
+	case '"':
+		w.raw("&#34;")
+	case '\'':
+		w.raw("&#39;")
+	case '_': // names of events are long, and end their parts so
+		w.raw("_<wbr>")
+	default:
+		w.b.WriteRune(r)
+	}
+}
+
+// code writes the number of a character; number is made by escaped and holds
+// letters, digits and a plus sign.
+func (w *writer) code(number string) {
+	w.raw(`<span class="code">`)
+	w.b.WriteString(number)
+	w.raw("</span>")
 }

@@ -36,10 +36,15 @@ func Render(v *verdict.Verdict, events []Event) ([]byte, error) {
 	w := new(writer)
 	w.head(accepted(v))
 	w.summary(v)
-	w.failures(v)
-	w.waivers(v.Waived)
 	groups := group(v)
-	w.chain(v, groups)
+	if accepted(v) {
+		w.waivers(v.Waived) // what an acceptance leaves open comes first
+		w.chain(v, groups)
+	} else {
+		w.failures(v)
+		w.chain(v, groups)
+		w.waivers(v.Waived)
+	}
 	w.checks(groups)
 	w.events(events)
 	w.files(v)

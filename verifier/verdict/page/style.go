@@ -31,14 +31,16 @@ section>p{color:var(--dim);max-width:46rem;margin-bottom:1rem}
 section>p strong{color:var(--text)}
 code,.value,.id{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.8125rem}
 .none{color:var(--dim);font-style:italic;font-family:system-ui,sans-serif}
-.code{border:1px solid var(--line);border-radius:3px;padding:0 .2em;margin:0 .1em;color:var(--bad);font-size:.85em}
+.code{border:1px solid var(--line);border-radius:3px;padding:0 .2em;margin:0 .1em;color:var(--bad);white-space:nowrap}
 mark{background:var(--mark-soft);color:var(--mark);text-decoration:underline;text-underline-offset:.2em;border-radius:2px}
 .sign{width:1em;height:1em;flex:none;vertical-align:-.125em}
 .fill{fill:currentColor}
 .cut{fill:none;stroke:var(--cut);stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
 .ring{fill:none;stroke:currentColor;stroke-width:2}
 .broken{stroke-dasharray:3 2.5}
-.badge{display:inline-flex;align-items:center;gap:.375em;font-weight:600;font-size:.875rem;white-space:nowrap}
+.badge{font-weight:600;font-size:.875rem;white-space:nowrap}
+.badge .sign{margin-right:.375em}
+.whole{white-space:nowrap}
 .badge.ok,.id.ok{color:var(--ok)}
 .badge.bad,.id.bad{color:var(--bad)}
 .badge.wait,.id.wait{color:var(--wait)}
@@ -55,7 +57,8 @@ mark{background:var(--mark-soft);color:var(--mark);text-decoration:underline;tex
 .facts{display:flex;flex-wrap:wrap;gap:.5rem 2rem;margin-top:1rem}
 dt{color:var(--dim);font-size:.8125rem}
 .failure,.unreached,.waived,.digests{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:1rem 1.25rem}
-.failure{border-left:.375rem solid var(--bad);margin-bottom:.75rem}
+.failure,.unreached{margin-top:.75rem}
+.failure{border-left:.375rem solid var(--bad)}
 .failure h3{margin-bottom:.5rem}
 .failure dl div,.digests div{display:grid;grid-template-columns:8rem minmax(0,1fr);gap:.75rem;padding:.3rem 0;align-items:baseline}
 .unreached{border-left:.375rem solid var(--wait)}
@@ -85,22 +88,24 @@ const tables = `
 #checks~h3{margin-top:1.75rem}
 table{width:100%;border-collapse:separate;border-spacing:0;table-layout:fixed;background:var(--card);border:1px solid var(--line);border-radius:.5rem;margin-top:.5rem}
 th,td{text-align:left;vertical-align:top;padding:.55rem .75rem;font-weight:400}
-thead th{color:var(--dim);font-size:.8125rem;font-weight:600}
+thead th,thead .c-name{color:var(--dim);font-size:.8125rem;font-weight:600}
 tbody th,tbody td{border-top:1px solid var(--line)}
 td.value,.log td{font-size:.8125rem}
+.log td{padding:.35rem .75rem}
 tr.bad th,tr.bad td{background:var(--bad-soft)}
 tr.wait th,tr.wait td{background:var(--wait-soft)}
-.c-state{width:8.25rem}
-.c-name{width:19rem}
+thead .c-state{width:8.25rem}
+thead .c-name{width:19rem}
+.c-name{font-size:.9375rem}
 .c-name .id{display:block}
 .source{display:block;color:var(--dim);font-size:.8125rem}
 .label{display:none;color:var(--dim);font:600 .75rem/1.6 system-ui,sans-serif}
 .hint{margin-top:.4rem;font:.875rem/1.45 system-ui,sans-serif}
 .log .hint{font:inherit}
-.c-index{width:3.75rem}
-.c-register{width:6rem}
-.c-type{width:14rem}
-.c-what{width:20rem}
+thead .c-index{width:3.5rem}
+thead .c-register{width:5.5rem}
+thead .c-type{width:12.5rem}
+thead .c-what{width:18.5rem}
 tr.first td{border-top:3px solid var(--bad);border-bottom:3px solid var(--bad)}
 .gap td{text-align:center;color:var(--dim);font-style:italic}
 `
@@ -129,6 +134,7 @@ const wide = `
 @media (min-width:72rem){
 .chain{grid-auto-flow:column;grid-auto-columns:minmax(0,1fr);gap:1rem}
 .box{padding:.625rem}
+.box h3{font-size:.875rem}
 .box .question{font-size:.8125rem}
 .link+.link::before{left:-.875rem;top:2.75rem;transform:rotate(-45deg)}
 }
@@ -137,7 +143,7 @@ const wide = `
 const print = `
 @media print{
 @page{margin:14mm}
-body{background:none;font-size:10pt}
+body{background:#ffffff;font-size:10pt}
 main,footer{max-width:none;padding:0}
 a{color:inherit;text-decoration:none}
 .verdict,.failure,.box,tr{break-inside:avoid}

@@ -17,10 +17,10 @@ func (w *writer) summary(v *verdict.Verdict) {
 	}
 	w.raw("</p>\n<dl class=\"facts\">\n<div><dt>Platform</dt><dd>")
 	w.platform(v.Platform)
-	w.raw("</dd></div>\n<div><dt>Checked for</dt><dd>")
+	w.raw("</dd></div>\n<div><dt>Checked as of</dt><dd>")
 	w.moment(v.At)
 	w.raw("</dd></div>\n<div><dt>Policy</dt><dd>")
-	w.text(v.Profile)
+	w.short(v.Profile)
 	w.raw("</dd></div>\n<div><dt>Checks</dt><dd>")
 	w.counts(v)
 	w.raw("</dd></div>\n</dl>\n</div></header>\n")
@@ -75,9 +75,9 @@ func (w *writer) refusal(v *verdict.Verdict) {
 		return
 	}
 	w.raw("nothing shows that “")
-	w.text(first.Name)
+	w.short(first.Name)
 	w.raw("” (<a href=\"#failed\">")
-	w.text(first.ID)
+	w.id(first.ID)
 	w.raw("</a>).")
 	if fails > 1 {
 		w.raw(" ")
@@ -121,7 +121,7 @@ func (w *writer) platform(name string) {
 	case "":
 		w.raw(`<span class="none">could not be read</span>`)
 	default:
-		w.text(name)
+		w.short(name)
 	}
 }
 
@@ -129,7 +129,7 @@ func (w *writer) platform(name string) {
 func (w *writer) moment(at string) {
 	t, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		w.text(at)
+		w.short(at)
 		return
 	}
 	w.text(t.UTC().Format("2 January 2006, 15:04:05 UTC"))
@@ -143,8 +143,14 @@ func (w *writer) files(v *verdict.Verdict) {
 		name  literal
 		value string
 	}{
-		{"Evidence", v.Evidence}, {"Policy", v.Policy}, {"Challenge", v.Challenge}, {"Bundle", v.Bundle},
-		{"Release", v.Release}, {"Way of booting", v.Boot}, {"Time", v.At}, {"Format", v.Type},
+		{"Evidence", v.Evidence},
+		{"Policy", v.Policy},
+		{"Challenge", v.Challenge},
+		{"Bundle", v.Bundle},
+		{"Release", v.Release},
+		{"Way of booting", v.Boot},
+		{"Time", v.At},
+		{"Format", v.Type},
 	} {
 		w.raw("<div><dt>", f.name, "</dt><dd class=\"value\">")
 		w.text(f.value)
@@ -157,7 +163,7 @@ func (w *writer) files(v *verdict.Verdict) {
 func (w *writer) waivers(list []verdict.Waiver) {
 	w.raw("<section aria-labelledby=\"waived\">\n<h2 id=\"waived\">What was not checked</h2>\n")
 	if len(list) == 0 {
-		w.raw("<p>Nothing was waived: every check of this platform counted.</p>\n</section>\n")
+		w.raw("<p>Nothing was waived: every check in this verdict counted.</p>\n</section>\n")
 		return
 	}
 	w.raw("<p>An acceptance says nothing about these. Each was decided as it says.</p>\n<ul class=\"waived\">\n")

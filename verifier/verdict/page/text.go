@@ -9,14 +9,28 @@ import (
 // Bounds on what is shown of one string, in bytes: --json has all of it.
 const (
 	maxText  = 4096
-	maxShort = 320 // in the event log, which has many
+	maxShort = 320 // in the summary, and in the event log, which has many
 )
 
 // text writes a string of the verdict or of a log, read strictly from left to
 // right whatever its letters are, so that no letter moves another.
 func (w *writer) text(s string) { w.marked(s, maxText, nil) }
 
-// short is text with the bound of a table with many rows.
+// wholeID is the longest ID that is never broken across lines; ours are shorter.
+const wholeID = 16
+
+// id writes the ID of a check.
+func (w *writer) id(id string) {
+	if len(id) > wholeID {
+		w.text(id)
+		return
+	}
+	w.raw(`<span class="whole">`)
+	w.text(id)
+	w.raw("</span>")
+}
+
+// short is text with the smaller bound.
 func (w *writer) short(s string) { w.marked(s, maxShort, nil) }
 
 // marked is text with the spans in marks pointed out. They are in order and do
@@ -75,33 +89,6 @@ func (w *writer) escaped(s string) {
 		}
 		s = s[size:]
 	}
-}
-
-// character writes one visible character; the five that HTML has a use for
-// become references (WHATWG HTML, 13.1.2.3 and 13.1.4).
-func (w *writer) character(r rune) {
-	switch r {
-	case '<':
-		w.raw("&lt;")
-	case '>':
-		w.raw("&gt;")
-	case '&':
-		w.raw("&amp;")
-	case '"':
-		w.raw("&#34;")
-	case '\'':
-		w.raw("&#39;")
-	default:
-		w.b.WriteRune(r)
-	}
-}
-
-// code writes the number of a character; number is made by escaped and holds
-// letters, digits and a plus sign.
-func (w *writer) code(number string) {
-	w.raw(`<span class="code">`)
-	w.b.WriteString(number)
-	w.raw("</span>")
 }
 
 // brailleBlank is a printable character without ink.
