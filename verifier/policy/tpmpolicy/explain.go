@@ -115,6 +115,11 @@ func (p *Policy) explainLog() []string {
 	} else {
 		out = append(out, "The log may hold only the events of an appliance.")
 	}
+	if p.AnyDigests {
+		out = append(out, waived+"whether the data of events is what was measured.")
+	} else {
+		out = append(out, "The data of events must be what was measured, where their type says so.")
+	}
 	switch p.SecureBoot {
 	case On:
 		out = append(out, "Secure Boot must be on.")

@@ -60,6 +60,7 @@ type Policy struct {
 	AnyEventLog bool   // there may be no event log
 	Explained   []int  // registers that the log must explain, among PCRs
 	Events      string // Appliance or Any
+	AnyDigests  bool   // events' data need not be what was hashed
 	SecureBoot  string // On, Off or Any
 
 	AnyVariables bool

@@ -113,6 +113,7 @@ func (p *Policy) readLog(t *table.Table) {
 		}
 	}
 	p.Events = t.Choice("events", Appliance, Any)
+	p.AnyDigests = t.Choice("digests", Required, Any) == Any
 	p.SecureBoot = t.Choice("secure_boot", On, Off, Any)
 	list, word := t.TablesOr("variables", Any)
 	p.AnyVariables = word == Any
@@ -165,6 +166,8 @@ func (p *Policy) checkProfile(t *table.Table, profile string) {
 		t.Fail("registers", rule, Any, profile)
 	case p.AnyCRL:
 		t.Fail("crl", rule, Any, profile)
+	case p.AnyDigests:
+		t.Fail("digests", rule, Any, profile)
 	case p.AnyClock:
 		t.Fail("clock", rule, Any, profile)
 	case profile == strict && p.AnyEventLog:

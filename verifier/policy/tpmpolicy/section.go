@@ -19,6 +19,7 @@ type values struct {
 	log        string
 	explained  string
 	events     string
+	digests    string
 	secureBoot string
 	registers  string
 }
@@ -35,7 +36,7 @@ func profileValues(profile string) values {
 		about: "Raw evidence of a TPM, of a machine whose host you do not trust: the key must be\n# bound to the processor's own report.",
 		keys:  `["hardware"]`, roots: "roots = \"none\"\n", usage: UsageAIK, crl: Required, production: Required,
 		extraData: Transcript, clock: "safe", restarts: "0", log: Required, explained: allButIMA,
-		events: Appliance, secureBoot: Off, registers: Release,
+		events: Appliance, digests: Required, secureBoot: Off, registers: Release,
 	}
 	switch profile {
 	case strict:
@@ -49,7 +50,7 @@ func profileValues(profile string) values {
 		about: "FOR TESTS ONLY: real evidence of Google's and Microsoft's machines, of any software,\n# at the time when it was made.",
 		keys:  `["hardware", "certificate"]`, roots: googleRoots, usage: UsageSignature, crl: Any, production: Required,
 		extraData: Any, clock: "safe", restarts: `"any"`, log: Any, explained: firmwareOnly,
-		events: Any, secureBoot: Any, registers: Any,
+		events: Any, digests: Any, secureBoot: Any, registers: Any,
 	}
 }
 
@@ -64,7 +65,7 @@ func Section(profile string) string {
 		roots, tables = "", "\n"+roots
 	}
 	fmt.Fprintf(&b, template, v.about, v.keys, roots, v.usage, v.crl, v.production, v.extraData, v.clock, v.restarts,
-		v.log, v.explained, v.events, v.secureBoot, v.registers, tables)
+		v.log, v.explained, v.events, v.digests, v.secureBoot, v.registers, tables)
 	return b.String()
 }
 
@@ -118,6 +119,9 @@ event_log = "%s"
 explained = %s
 # "appliance": the closed list of events of an appliance.
 events = "%s"
+# The data of an event must be what its digest is of, where its type says so. The
+# shim that Google's images of 2021 boot logs more than it hashed: "any".
+digests = "%s"
 # "off": no keys enrolled, the state of a release's machines. "on": enabled.
 secure_boot = "%s"
 # Values of PK, KEK, db and dbx, as [[vtpm.quote.variables]] with name and sha256
