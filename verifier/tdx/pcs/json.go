@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
-	"time"
 	"unicode/utf8"
 )
 
@@ -115,16 +113,17 @@ func (r *reader) object(what string, member func(name string), required ...strin
 	}
 }
 
-// array reads an array that has entries; list may be empty. entry reads each.
+// array reads an array that is not empty. entry reads each of its values.
 func (r *reader) array(what string, entry func()) {
 	at, n := r.at, 0
-	r.list(what, func() { n++; entry() })
+	r.list(func() { n++; entry() })
 	if n == 0 {
 		r.failAt(at, "%s: empty", what)
 	}
 }
 
-func (r *reader) list(what string, entry func()) {
+// list reads an array that may be empty.
+func (r *reader) list(entry func()) {
 	if !r.enter('[') {
 		return
 	}
@@ -187,112 +186,13 @@ func (r *reader) unescape(start int) string {
 	return s
 }
 
-// words reads a short string for people: printable ASCII.
-func (r *reader) words() string {
-	at := r.at
-	s := r.text()
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			r.failAt(at, "string %q, want printable ASCII", s)
-			return ""
-		}
-	}
-	if len(s) > 64 {
-		r.failAt(at, "string of %d bytes, want at most 64", len(s))
-		return ""
-	}
-	return s
-}
-
-// constant wants one string.
-func (r *reader) constant(want string) {
-	at := r.at
-	if s := r.text(); s != want {
-		r.failAt(at, "%q, want %q", s, want)
-	}
-}
-
-// number reads an integer without sign, fraction and exponent.
-func (r *reader) number(most uint64) uint64 {
-	r.space()
-	start := r.at
-	digits := r.digits()
-	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil || n > most || len(digits) > 1 && digits[0] == '0' || r.at < len(r.s) && (r.s[r.at] == '.' || r.s[r.at]|0x20 == 'e') {
-		r.failAt(start, "no integer from 0 to %d", most)
-		return 0
-	}
-	return n
-}
-
-func (r *reader) digits() string {
-	start := r.at
-	for r.at < len(r.s) && r.s[r.at] >= '0' && r.s[r.at] <= '9' {
-		r.at++
-	}
-	return r.s[start:r.at]
-}
-
-// exactly wants one number.
-func (r *reader) exactly(want uint64) {
-	at := r.at
-	if n := r.number(1<<32 - 1); n != want {
-		r.failAt(at, "%d, want %d", n, want)
-	}
-}
-
-// hex reads hexadecimal digits of either case, two for each byte of into.
-func (r *reader) hex(into []byte) {
-	at := r.at
-	if s := r.text(); !unhex(into, s) {
-		r.failAt(at, "%q, want %d hexadecimal digits", s, 2*len(into))
-	}
-}
-
-func unhex(into []byte, s string) bool {
-	if len(s) != 2*len(into) {
-		return false
-	}
-	bad := byte(0)
-	for i := range into {
-		high, low := nibble(s[2*i]), nibble(s[2*i+1])
-		bad |= (high | low) & 0xf0
-		into[i] = high<<4 | low&0x0f
-	}
-	return bad == 0
-}
-
-// nibble gives the value of a hexadecimal digit, 0xff of another byte.
-func nibble(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 0xff
-}
-
-// date reads a date in UTC to the second (RFC 3339; PCS API version 4).
-func (r *reader) date() time.Time {
-	at := r.at
-	s := r.text()
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || len(s) != len("2006-01-02T15:04:05Z") || s[19] != 'Z' || s[10] != 'T' {
-		r.failAt(at, "date %q, want the form 2006-01-02T15:04:05Z", s)
-	}
-	return t
-}
-
 // skip reads a value of any kind.
 func (r *reader) skip() {
 	switch c := r.space(); c {
 	case '{':
 		r.object("object", func(string) { r.skip() })
 	case '[':
-		r.list("array", r.skip)
+		r.list(r.skip)
 	case '"':
 		r.text()
 	default:

@@ -3,7 +3,7 @@
 // quoting enclaves. It implements:
 //
 //   - Intel SGX PCK Certificate and Certificate Revocation List Profile
-//     Specification, revision 1.5, section 1.3 (the extension);
+//     Specification, revision 1.4, section 1.3 (the extension);
 //   - Intel SGX and Intel TDX Provisioning Certification Service API, version 4
 //     (TCB info version 3 with id TDX, enclave identity version 2 with id TD_QE,
 //     and the steps that compare them with a quote);
@@ -28,7 +28,7 @@ import (
 	"safebox/verifier/endorse"
 )
 
-// maxBody bounds a document. The largest seen has 7 KiB.
+// maxBody bounds a document, in bytes. The largest seen has 4,520.
 const maxBody = 256 << 10
 
 // signerName is the common name of the certificate that signs TCB infos and

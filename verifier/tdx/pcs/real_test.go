@@ -15,6 +15,7 @@ import (
 
 	"safebox/verifier/endorse"
 	"safebox/verifier/tdx/pcs"
+	"safebox/verifier/tdx/pcs/pcstest"
 )
 
 const evidence = "../../testdata/evidence/tdx"
@@ -239,4 +240,59 @@ func TestSignatureOverReceivedBytes(t *testing.T) {
 	refused("zero signature", endorse.Signed{Body: good.Body, Signature: make([]byte, 64)})
 	refused("other document's signature", endorse.Signed{Body: good.Body, Signature: tcbInfoOf(t, "trustee/tcbInfo.json").Signature})
 	refused("nothing", endorse.Signed{})
+}
+
+// TestSGXLevels makes a TDX TCB info of Intel's for SGX (its platform has no TDX,
+// so the TDX components are 0) and an identity of the one of the SGX quoting
+// enclave, to have real levels of more statuses. At the SVNs of each level a
+// machine is at that level, and with any component lower it is not. The statuses
+// are those that Python's json reads.
+func TestSGXLevels(t *testing.T) {
+	const sgx = "dcap-qvl/sgx_quote_collateral.json"
+	c, signer := readCollateral(t, sgx), pcstest.NewSigner(t)
+	zeros := `"tdxtcbcomponents":[` + strings.TrimSuffix(strings.Repeat(`{"svn":0},`, 16), ",") + `]`
+	body := pcstest.Edit(t, c.TCBInfo, `"id":"SGX"`, `"id":"TDX","tdxModule":{"mrsigner":"`+strings.Repeat("00", 48)+`","attributes":"0000000000000000","attributesMask":"FFFFFFFFFFFFFFFF"}`)
+	body = regexp.MustCompile(`("pcesvn":\d+)`).ReplaceAllString(body, "$1,"+zeros)
+	info, err := pcs.OpenTCBInfo(pcstest.Sign(t, signer.Key, body), signer.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	statuses := strings.Fields(`SWHardeningNeeded ConfigurationAndSWHardeningNeeded OutOfDate OutOfDateConfigurationNeeded OutOfDate
+		OutOfDateConfigurationNeeded OutOfDate OutOfDate OutOfDateConfigurationNeeded OutOfDateConfigurationNeeded OutOfDate`)
+	if len(info.Levels) != len(statuses) {
+		t.Fatalf("%d levels, want %d", len(info.Levels), len(statuses))
+	}
+	for i, want := range statuses {
+		pck := &pcs.PCK{PCESVN: info.Levels[i].PCESVN}
+		for k, component := range info.Levels[i].SGX {
+			pck.Components[k] = component.SVN
+		}
+		m, err := info.MatchPlatform(pck, [16]byte{})
+		if err != nil || m.Rank != i+1 || m.Status.String() != want || (m.Behind == "") != (i == 0) {
+			t.Errorf("level %d: %v, %v, want %s", i+1, m, err, want)
+		}
+		pck.Components[0]--
+		if m, err := info.MatchPlatform(pck, [16]byte{}); err == nil && m.Rank <= i+1 {
+			t.Errorf("below level %d: %v", i+1, m)
+		}
+	}
+	pck, err := pcs.ParseSGXExtension(leaf(t, "dcap-qvl/sgx_quote"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "ConfigurationAndSWHardeningNeeded: TCB level 2 of 11, of 2024-03-13; open: INTEL-SA-00289, INTEL-SA-00615; " +
+		"SGX TCB component 7 is 0, want 12 (Intel does not say what it is)"
+	if m, err := info.MatchPlatform(pck, [16]byte{}); said(m, err) != want || info.CheckPlatform(pck) != nil {
+		t.Errorf("machine of sgx_quote: %s\nwant %s", said(m, err), want)
+	}
+	body = pcstest.Edit(t, c.Identity, `"id":"QE"`, `"id":"TD_QE"`)
+	q, err := pcs.OpenIdentity(pcstest.Sign(t, signer.Key, body), signer.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, rank := range []int{0, 6, 5, 5, 4, 3, 2, 2, 1, 1} { // levels 8, 6, 5, 4, 2, 1
+		if m, _ := q.Match(report(uint16(n))); m.Rank != rank || rank > 0 && (m.Status == pcs.UpToDate) != (rank == 1) {
+			t.Errorf("quoting enclave with ISVSVN %d: %v, want level %d", n, m, rank)
+		}
+	}
 }
