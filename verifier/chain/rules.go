@@ -86,7 +86,8 @@ func (r Rules) window(what string, from, until time.Time, grace time.Duration) (
 
 // age checks that At - from is within the limit of its kind.
 func (r Rules) age(what string, from time.Time, kind Age) error {
-	limit, unlimited := time.Duration(0), false
+	var limit time.Duration
+	var unlimited bool
 	switch kind {
 	case AgeTCB:
 		limit, unlimited = r.MaxAgeTCB, r.AnyAgeTCB

@@ -5,7 +5,6 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -52,8 +51,8 @@ const (
 func (s *Set) Add(name string, file []byte) {
 	a := &adder{}
 	a.file(file)
-	note := File{Name: name, Found: a.found.text(), Why: strings.Join(a.why, "; ")}
-	if err := errors.Join(a.refused, s.merge(&a.found)); err != nil {
+	note := File{Name: name, Why: strings.Join(a.why, "; ")}
+	if err := a.into(s, &note); err != nil {
 		note.Found, note.Why = "", err.Error()
 	}
 	s.Files = append(s.Files, note)
@@ -66,6 +65,19 @@ type adder struct {
 	refused error    // the whole file is
 	objects int
 	values  int
+}
+
+// into moves what was found to a set, all or nothing.
+func (a *adder) into(s *Set, note *File) error {
+	if a.refused != nil {
+		return a.refused
+	}
+	var distinct Set
+	if err := distinct.merge(&a.found); err != nil {
+		return err
+	}
+	note.Found = distinct.text()
+	return s.merge(&distinct)
 }
 
 // maxWhy bounds what a file can make people read.

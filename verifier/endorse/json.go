@@ -199,8 +199,7 @@ func (a *adder) list(raw json.RawMessage, depth int) {
 	if depth > maxDepth || !a.spend(&a.values, maxValues, "JSON values") {
 		return
 	}
-	if first := bytes.TrimSpace(raw[1:]); len(first) > 0 && (first[0] == '-' || first[0] >= '0' && first[0] <= '9') {
-		a.numbers(raw)
+	if first := bytes.TrimSpace(raw[1:]); len(first) > 0 && first[0] >= '0' && first[0] <= '9' && a.numbers(raw) {
 		return
 	}
 	var values []json.RawMessage
@@ -212,23 +211,24 @@ func (a *adder) list(raw json.RawMessage, depth int) {
 	}
 }
 
-// numbers looks at a list of numbers as bytes: the way in which some
-// programs put a certificate into JSON.
-func (a *adder) numbers(raw json.RawMessage) {
+// numbers looks at a list of numbers as bytes, the way in which some programs
+// put a certificate into JSON, and reports whether it was one.
+func (a *adder) numbers(raw json.RawMessage) bool {
 	var values []uint16 // of uint8, encoding/json would want base64
 	if json.Unmarshal(raw, &values) != nil {
-		return
+		return false
 	}
 	der := make([]byte, len(values))
 	for i, v := range values {
 		if v > 0xff {
-			return
+			return true
 		}
 		der[i] = byte(v)
 	}
 	if isDER(der) {
 		a.der(der)
 	}
+	return true
 }
 
 // bundle takes a bundle of our own, all or nothing.
