@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"strings"
+
+	"safebox/verifier/transcript"
 )
 
 // Explain says in plain sentences what the policy accepts and what it waives,
@@ -14,7 +16,55 @@ func (p *Policy) Explain() []string {
 	}
 	s = append(s, p.explainRelease()...)
 	s = append(s, p.explainConfiguration()...)
-	return append(s, p.VTPM.explain()...)
+	s = append(s, p.Collateral.explain()...)
+	s = append(s, p.Shapes.explain(p)...)
+	if p.Accepts(transcript.VTPM) {
+		s = append(append(s, p.VTPM.explain()...), p.Quote.Explain()...)
+	}
+	if p.Accepts(transcript.SNP) {
+		s = append(s, p.SNP.Explain()...)
+	}
+	if p.Accepts(transcript.TDX) {
+		s = append(s, p.TDX.Explain()...)
+	}
+	if p.Accepts(transcript.Nitro) {
+		s = append(s, p.Nitro.Explain()...)
+	}
+	if p.Accepts(transcript.NitroTPM) {
+		s = append(s, p.NitroTPM.Explain()...)
+	}
+	return s
+}
+
+func (c Collateral) explain() []string {
+	var s []string
+	switch c.Mode {
+	case Live:
+		s = append(s, "Documents of vendors must be valid at the time of the verification, which is now.")
+	case Grace:
+		s = append(s, fmt.Sprintf("WAIVED: lists of vendors may have expired up to %v ago: %s said so.", c.Grace, strings.Join(c.WaivedBy, " and ")))
+	case AsOf:
+		s = append(s, "The verification is about a time in the past.")
+	}
+	if c.AnyAgeTCB {
+		s = append(s, "WAIVED: TCB info, QE identity and PCK CRL may have any age: an old one hides what was found since.")
+	} else {
+		s = append(s, fmt.Sprintf("TCB info, QE identity and PCK CRL may be at most %v old.", c.MaxAgeTCB))
+	}
+	if c.AnyAgeCRL {
+		s = append(s, "WAIVED: other revocation lists may have any age.")
+	} else {
+		s = append(s, fmt.Sprintf("Other revocation lists may be at most %v old.", c.MaxAgeCRL))
+	}
+	if c.AnyTime {
+		s = append(s, "WAIVED: nobody need have witnessed the time that is asked about.")
+	}
+	if c.AnyMemory {
+		s = append(s, "WAIVED: the rollback memory may be missing: documents older than ones seen before are then not noticed.")
+	} else {
+		s = append(s, "The rollback memory (--memory) is required: nothing older than what it knows is accepted.")
+	}
+	return s
 }
 
 func (p *Policy) explainRelease() []string {

@@ -10,6 +10,11 @@ import (
 
 	"safebox/measure/tpm/golden"
 	"safebox/verifier/canon"
+	"safebox/verifier/policy/nitropolicy"
+	"safebox/verifier/policy/snppolicy"
+	"safebox/verifier/policy/table"
+	"safebox/verifier/policy/tdxpolicy"
+	"safebox/verifier/policy/tpmpolicy"
 )
 
 // Type is the value of Policy.Type.
@@ -19,7 +24,7 @@ const Type = "safebox/policy/v1"
 const MaxSize = 64 << 10
 
 // Any is written where something is not checked.
-const Any = "any"
+const Any = table.Any
 
 // Profiles. strict and cloud are for real data: a file that calls itself so
 // and accepts unsigned releases, software roots or a stale review is refused.
@@ -35,11 +40,18 @@ const (
 	Unsigned = "unsigned"
 )
 
+// Release is written where the release says what is accepted.
+const Release = "release"
+
 // Values of Policy.State.
 const (
 	Fresh   = "fresh"   // no keys have arrived yet
 	Working = "working" // keys may have arrived: the runtime log says which
 )
+
+// Nobody is written for a list in which nobody stands: no root of TPMs, no
+// persons who waived something.
+const Nobody = "none"
 
 // NoDocument stands in Policy.Documents for a machine without a configuration
 // document: its defaults hold.
@@ -60,8 +72,20 @@ type Policy struct {
 	AnyDocument bool
 	State       string // Fresh or Working
 
-	VTPM VTPM
+	Collateral Collateral
+	Shapes     Shapes
+
+	// Of each platform in Platforms; the others' refuse everything.
+	VTPM     VTPM             // our own evidence
+	Quote    tpmpolicy.Policy // raw evidence of cloud machines' TPMs
+	SNP      snppolicy.Policy
+	TDX      tdxpolicy.Policy
+	Nitro    nitropolicy.Policy
+	NitroTPM nitropolicy.Policy
 }
+
+// Accepts reports whether the policy lists a platform.
+func (p *Policy) Accepts(platform string) bool { return slices.Contains(p.Platforms, platform) }
 
 // VTPM is what the policy says about machines with a TPM.
 type VTPM struct {
@@ -105,3 +129,9 @@ const diskPCR = 5
 
 // lastPCR is the last register that a release has a rule for.
 const lastPCR = 15
+
+// digest reports whether s is a SHA-256 in lower-case hex.
+func digest(s string) bool {
+	var d canon.Octets32
+	return d.UnmarshalText([]byte(s)) == nil
+}

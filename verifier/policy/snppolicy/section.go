@@ -86,8 +86,9 @@ const floorsAbout = `
 # Lowest versions, one table for each kind of processor: microcode numbers of two
 # steppings can't be compared, and a kind without a table is refused. They hold for
 # the reported, the committed, the current and the launch TCB. cpuid is
-# family/model/stepping in hex. Sources are AMD's bulletins by their numbers; the
-# review date of this file is theirs.
+# family/model/stepping in hex. Each number names its source: a bulletin of AMD, or
+# the section of specs/verify.md that has it from elsewhere. The review date of this
+# file is theirs.
 # mitigations: bits that both mitigation vectors must have, 0x16 = bits 1 (AMD-SB-3020),
 # 2 (AMD-SB-3016) and 4 (AMD-SB-3030, AMD-SB-3034: the latter has no TCB floor, AMD
 # withdrew it on 2026-09-24); or "any" for older reports. Bit 2 also asks for bit 6
@@ -103,7 +104,7 @@ const genoaB1 = `
 [[snp.cpus]]
 name = "Genoa B1"
 cpuid = "19/11/1"
-bootloader = 10  # 0x0a, TCB of AMD-SB-3020
+bootloader = 10  # verify.md 8
 tee = 0
 snp = 0x1b  # AMD-SB-3020 (RMPocalypse)
 microcode = 0x56  # AMD-SB-3027 (StackWarp)
@@ -116,7 +117,7 @@ const genoaB2 = `
 [[snp.cpus]]
 name = "Genoa-X B2"
 cpuid = "19/11/2"
-bootloader = 10  # as Genoa B1: the same firmware
+bootloader = 10  # as Genoa B1: no other number is known
 tee = 0
 snp = 0x1b  # AMD-SB-3020 (RMPocalypse)
 microcode = 0x51  # AMD-SB-3027 (StackWarp)
@@ -129,12 +130,12 @@ const turinC1 = `
 [[snp.cpus]]
 name = "Turin C1"
 cpuid = "1A/02/1"
-fmc = 1  # fmc, bootloader and tee: a machine of February 2026
+fmc = 1  # fmc, bootloader and tee: verify.md 8
 bootloader = 1
 tee = 1
 snp = 0x04  # AMD-SB-3020 (RMPocalypse)
 microcode = 0x51  # AMD-SB-3027 (StackWarp)
-firmware = "1.55.0"  # the first with the alias check in its report (AMD 56860, 1.55)
+firmware = "1.55.0"  # verify.md 8: ABI 1.55
 mitigations = %s
 guest_policy = "none"
 `
@@ -143,10 +144,10 @@ const milanB1 = `
 [[snp.cpus]]
 name = "Milan B1"
 cpuid = "19/01/1"
-bootloader = 4  # TCB of AMD-SB-3030
+bootloader = 4  # verify.md 8
 tee = 0
 snp = 0x1d  # AMD-SB-3030 (BreakFAST)
-microcode = 0xde  # current fix
+microcode = 0xde  # verify.md 7.7: the current fix, whose bulletin is not named
 firmware = "1.55.22"  # AMD-SB-3015 (BadRAM)
 mitigations = %s
 guest_policy = "none"
@@ -156,10 +157,10 @@ const milanB2 = `
 [[snp.cpus]]
 name = "Milan-X B2"
 cpuid = "19/01/2"
-bootloader = 4  # as Milan B1: the same firmware
+bootloader = 4  # as Milan B1: no other number is known
 tee = 0
 snp = 0x1d  # AMD-SB-3030 (BreakFAST)
-microcode = 0x47  # current fix
+microcode = 0x47  # verify.md 7.7: the current fix, whose bulletin is not named
 firmware = "1.55.22"  # AMD-SB-3015 (BadRAM)
 mitigations = %s
 guest_policy = "none"

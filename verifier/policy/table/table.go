@@ -28,14 +28,16 @@ const maxList = 64
 type Table struct {
 	state  *state
 	name   string
+	entry  int // place in a list of tables
 	values map[string]any
 }
 
 // state is what the tables of a file share.
 type state struct {
-	file []byte
-	key  string // that the error is about
-	err  error
+	file  []byte
+	key   string // that the error is about
+	entry int    // of its table
+	err   error
 }
 
 // Parse reads a file.
@@ -59,7 +61,7 @@ func (t *Table) Close() error {
 	if s.err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s%w", place(s.file, s.key), s.err)
+	return fmt.Errorf("%s%w", place(s.file, s.key, s.entry), s.err)
 }
 
 // Failed reports whether there was an error.
@@ -69,7 +71,7 @@ func (t *Table) Failed() bool { return t.state.err != nil }
 func (t *Table) Fail(key, format string, args ...any) {
 	if t.state.err == nil {
 		path := t.Path(key)
-		t.state.key, t.state.err = path, fmt.Errorf("key %s: %s", path, fmt.Sprintf(format, args...))
+		t.state.key, t.state.entry, t.state.err = path, t.entry, fmt.Errorf("key %s: %s", path, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -135,7 +137,7 @@ func (t *Table) Tables(key string) []*Table {
 		if !ok {
 			t.Fail(key, "entry %d: got %s, want a table", i, shown(v))
 		}
-		list = append(list, &Table{state: t.state, name: t.Path(key), values: m})
+		list = append(list, &Table{state: t.state, name: t.Path(key), entry: i, values: m})
 	}
 	return list
 }
@@ -343,8 +345,9 @@ func shown(v any) string {
 }
 
 // place says where a key stands in the file: the parser tells no position of
-// keys. It is empty for a key that is missing.
-func place(file []byte, key string) string {
+// keys. It is empty for a key that is missing. entry counts the tables of that
+// name.
+func place(file []byte, key string, entry int) string {
 	section, name := "", key
 	if i := strings.LastIndexByte(key, '.'); i >= 0 {
 		section, name = key[:i], key[i+1:]
@@ -353,15 +356,18 @@ func place(file []byte, key string) string {
 	for line := range bytes.Lines(file) {
 		n++
 		text := strings.TrimSpace(string(line))
-		if strings.HasPrefix(text, "[") && !strings.Contains(text, "=") {
-			current = strings.Trim(text, "[] ")
+		if header, _, ok := strings.Cut(text, "]"); ok && strings.HasPrefix(text, "[") {
+			current = strings.Trim(header, "[ ")
 			if current == key {
 				return fmt.Sprintf("line %d: ", n)
+			}
+			if current == section {
+				entry--
 			}
 			continue
 		}
 		before, _, found := strings.Cut(text, "=")
-		if found && current == section && strings.Trim(strings.TrimSpace(before), `"'`) == name {
+		if found && current == section && (entry < 0 || section == "") && strings.Trim(strings.TrimSpace(before), `"'`) == name {
 			return fmt.Sprintf("line %d: ", n)
 		}
 	}
