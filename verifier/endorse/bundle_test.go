@@ -131,7 +131,8 @@ func lists(n int) []*x509.RevocationList {
 
 // FuzzDecode: one form for each set.
 func FuzzDecode(f *testing.F) {
-	for _, name := range []string{"tdx/dcap-qvl/tdx_quote_collateral.json", "snp/roots/ask_ark_milan.pem", "tdx/go-tdx-guest/sample_qeIdentity_response", "INDEX.md"} {
+	// Small ones: the longer a seed, the less is tried in the same time.
+	for _, name := range []string{"nitro/root.pem", "tdx/go-tdx-guest/rootcrl.der", "tdx/go-tdx-guest/sample_qeIdentity_response", "INDEX.md"} {
 		var s Set
 		s.Add(name, read(f, name))
 		f.Add(encode(f, &s))
