@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// patience is how long the browser may take for everything, on a busy machine.
+// patience is how long the browser may take for one answer, on a busy machine.
 const patience = 120 * time.Second
 
 // chromium is a running browser. Its methods are for one goroutine; they end
 // the test on any failure of the browser itself.
 type chromium struct {
-	t      *testing.T
-	in     *os.File
-	out    *bufio.Reader
-	calls  int
-	events []message // that came since the last call of take
+	t       *testing.T
+	in, out *os.File
+	answers *bufio.Reader // of out
+	calls   int
+	events  []message // that came since the last call of take
 }
 
 // message is what the protocol sends either way.
@@ -66,18 +66,13 @@ func start(t *testing.T) *chromium {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting Chromium: %v", err)
 	}
-	b := &chromium{t: t, in: in, out: bufio.NewReaderSize(out, 1<<20)}
+	b := &chromium{t: t, in: in, out: out, answers: bufio.NewReaderSize(out, 1<<20)}
 	t.Cleanup(func() {
 		stop(t, b, cmd)
 		removeAll(t, profile)
 	})
 	for _, f := range []*os.File{theirIn, theirOut} {
 		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, f := range []*os.File{in, out} {
-		if err := f.SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -99,7 +94,7 @@ func pipe(t *testing.T) (r, w *os.File) {
 func stop(t *testing.T, b *chromium, cmd *exec.Cmd) {
 	if err := b.send(message{ID: -1, Method: "Browser.close"}); err == nil {
 		for err == nil {
-			_, err = b.out.ReadBytes(0)
+			_, err = b.read()
 		}
 	}
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -129,14 +124,25 @@ func (b *chromium) send(m message) error {
 	if err != nil {
 		return err
 	}
+	if err := b.in.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
 	_, err = b.in.Write(append(encoded, 0))
 	return err
 }
 
-// receive reads one message; each ends with a zero byte.
+// read reads what stands before the next zero byte, which ends each message.
+func (b *chromium) read() ([]byte, error) {
+	if err := b.out.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return nil, err
+	}
+	return b.answers.ReadBytes(0)
+}
+
+// receive reads one message.
 func (b *chromium) receive() message {
 	b.t.Helper()
-	encoded, err := b.out.ReadBytes(0)
+	encoded, err := b.read()
 	if err != nil {
 		b.t.Fatalf("reading from Chromium: %v", err)
 	}

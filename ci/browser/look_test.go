@@ -11,22 +11,14 @@ import (
 	"safebox/verifier/verdict/page/pagetest"
 )
 
-// screen is a size and a scheme of colours.
+// screen is what a page is opened on, in CSS pixels.
 type screen struct {
-	name   string
-	width  int
-	height int
-	scheme string
+	name          string
+	width, height int
 }
 
-func screens() []screen {
-	return []screen{
-		{"phone-light", 390, 844, "light"},
-		{"phone-dark", 390, 844, "dark"},
-		{"desktop-light", 1280, 800, "light"},
-		{"desktop-dark", 1280, 800, "dark"},
-	}
-}
+func phone() screen   { return screen{"phone", 390, 844} }
+func desktop() screen { return screen{"desktop", 1280, 800} }
 
 // tab is a page in the browser.
 type tab struct {
@@ -58,11 +50,11 @@ type sight struct {
 	Text   string // as a reader sees it
 }
 
-// look opens a file on a screen and examines it.
+// look opens a file on a screen, in light colours, and examines it.
 func (t *tab) look(path string, s screen) sight {
 	t.t.Helper()
 	t.resize(s.width, s.height)
-	t.media("", s.scheme)
+	t.media("", "light")
 	t.take()
 	address := (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String()
 	var loaded struct {

@@ -40,29 +40,47 @@ func TestVerdictPage(t *testing.T) {
 	tab := start(t).open()
 	for _, e := range pagetest.Examples() {
 		path := write(t, render(t, e))
-		for _, s := range screens() {
-			seen := tab.look(path, s)
-			for _, f := range seen.Faults {
+		want := "Refused"
+		if e.Name == "accepted" {
+			want = "Accepted"
+		}
+		for _, s := range []screen{phone(), desktop()} {
+			light := tab.look(path, s)
+			faults := append(light.Faults, tab.spoken(want, e)...)
+			if !strings.HasPrefix(light.Title, want+":") || !strings.Contains(light.Text, want) {
+				t.Errorf("%s, %s: got title %q, want %s in title and text", e.Name, s.name, light.Title, want)
+			}
+			tab.picture(e.Name + "-" + s.name + "-light.png")
+			day := tab.background()
+			tab.media("", "dark")
+			if night := tab.background(); night == day {
+				t.Errorf("%s, %s: the page is %s in light and in dark colours", e.Name, s.name, day)
+			}
+			for _, f := range append(faults, tab.examine(s.width).Faults...) {
 				t.Errorf("%s, %s: %s", e.Name, s.name, f)
 			}
-			want := "Refused"
-			if e.Name == "accepted" {
-				want = "Accepted"
-			}
-			if !strings.HasPrefix(seen.Title, want+":") || !strings.Contains(seen.Text, want) {
-				t.Errorf("%s, %s: got title %q, want %s in title and text", e.Name, s.name, seen.Title, want)
-			}
-			for _, f := range tab.spoken(want, e) {
-				t.Errorf("%s, %s: spoken: %s", e.Name, s.name, f)
-			}
-			if *screenshots != "" {
-				tab.screenshot(filepath.Join(*screenshots, e.Name+"-"+s.name+".png"))
-			}
+			tab.picture(e.Name + "-" + s.name + "-dark.png")
 		}
 		tab.checkBetween(e.Name)
 		tab.checkPrint(e.Name)
 	}
 	tab.checkKeyboard(write(t, render(t, pagetest.Refused())))
+}
+
+// background is the colour behind everything.
+func (t *tab) background() string {
+	t.t.Helper()
+	var colour string
+	t.evaluate(t.session, "getComputedStyle(document.body).backgroundColor", &colour)
+	return colour
+}
+
+// picture writes what is shown, if pictures are wanted.
+func (t *tab) picture(name string) {
+	t.t.Helper()
+	if *screenshots != "" {
+		t.screenshot(filepath.Join(*screenshots, name))
+	}
 }
 
 // TestFaultsAreSeen: what TestVerdictPage looks for, it finds.
@@ -84,7 +102,7 @@ func TestFaultsAreSeen(t *testing.T) {
 		if bytes.Equal(bad, good) {
 			t.Fatal("nothing was inserted")
 		}
-		seen := tab.look(write(t, bad), screens()[2])
+		seen := tab.look(write(t, bad), desktop())
 		found := slices.ContainsFunc(seen.Faults, func(f string) bool { return strings.HasPrefix(f, fault.want) })
 		if fault.want == "" && len(seen.Faults) > 0 || fault.want != "" && !found {
 			t.Errorf("%s: got %q, want %q", fault.insert, seen.Faults, fault.want)
@@ -96,7 +114,7 @@ func TestFaultsAreSeen(t *testing.T) {
 	// Without its policy the page would load what it names: requests are seen.
 	open := bytes.Replace(good, []byte("default-src 'none';"), nil, 1)
 	open = bytes.Replace(open, []byte("</main>"), []byte(`<img src="picture.png" alt="x"></main>`), 1)
-	seen := tab.look(write(t, open), screens()[0])
+	seen := tab.look(write(t, open), phone())
 	if !slices.ContainsFunc(seen.Faults, func(f string) bool { return strings.HasPrefix(f, "request: file:") }) {
 		t.Errorf("a request was not seen: %q", seen.Faults)
 	}
@@ -195,7 +213,7 @@ func (t *tab) checkPrint(name string) {
 // reached, in order, and shows that it is.
 func (t *tab) checkKeyboard(path string) {
 	t.t.Helper()
-	t.look(path, screens()[2])
+	t.look(path, desktop())
 	var want []string
 	t.evaluate(t.session, "[...document.querySelectorAll('a')].map(a => a.textContent)", &want)
 	if len(want) == 0 {

@@ -16,8 +16,8 @@ func Hostile() Example {
 		Waived: []verdict.Waiver{{What: long, Reason: attack}, {What: attack, Reason: long}, {}},
 	}
 	for _, id := range []string{
-		"TPM-R" + strings.Repeat("9", 200), "SNP-C1" + attack, long, attack, "", "TPM-Q1", "REL-1", "NITRO-10",
-		strings.Repeat("W", 300), "\u05d0\u05d1\u05d2 100 \u05d3", "\ufeff\u200b\u00ad",
+		"TPM-R" + strings.Repeat("9", 200), "SNP-C1" + attack, "", "NITRO-10", strings.Repeat("W", 100),
+		"\u05d0\u05d1\u05d2 100 \u05d3", "\ufeff\u200b\u00ad",
 	} {
 		v.Checks = append(v.Checks,
 			verdict.Check{ID: id, Reached: true, Want: attack + long, Got: long + attack, Hint: attack, Name: long, Source: attack},
@@ -40,6 +40,6 @@ const attack = `</dd></td></table></title></style></script>--><script>alert(1)</
 	"\u202egnp.exe\u202c \u2066isolate\u2069 \u200bzero\u200d \u2028line a\u0301\u0302\u0303\u0304 \u3164filler\r\n\ttab"
 
 // long has no place to break.
-const long = "a-very-long-word-without-any-space_" + hexes + hexes + hexes + hexes + hexes + hexes + hexes + hexes
+const long = "a-very-long-word-without-any-space_" + hexes + hexes + hexes
 
 const hexes = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
