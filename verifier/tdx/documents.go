@@ -184,8 +184,29 @@ func (v *verification) evaluationNumber() {
 		return
 	}
 	v.log.Record("TDX-C4", info >= least && identity >= least && info == identity, want, got)
-	v.log.Observe("tcb-evaluation/"+v.policy.Series, uint64(min(info, identity)))
+	v.observe(uint64(min(info, identity)))
 }
+
+// observe notes for the rollback memory what never falls: the number of the
+// series, and the dates of the documents.
+func (v *verification) observe(number uint64) {
+	v.log.Observe("tcb-eval/"+v.policy.Series, number)
+	for _, d := range []struct {
+		key string
+		of  time.Time
+	}{
+		{fmt.Sprintf("tcb-time/%s/%x", v.policy.Series, v.info.FMSPC), v.info.IssueDate},
+		{fmt.Sprintf("tcb-time/%s/qe-identity", v.policy.Series), v.identity.IssueDate},
+	} {
+		if at := d.of.Unix(); at > 0 {
+			v.log.Observe(d.key, uint64(at))
+			v.log.Observe(memoryTime, uint64(at))
+		}
+	}
+}
+
+// memoryTime is the rollback memory's key of times that somebody has signed.
+const memoryTime = "time"
 
 // truth orders false before true.
 func truth(a, b bool) int {
