@@ -139,7 +139,7 @@ func at(f func(s *challenge.Secret, c *challenge.Challenge) time.Time) change {
 	}
 }
 
-func chain(list ...change) change {
+func together(list ...change) change {
 	return func(t testing.TB, in Input) Input {
 		t.Helper()
 		for _, c := range list {

@@ -33,7 +33,9 @@ func refused(t testing.TB, r *Result, want string, alone bool) {
 	}
 	var failed []string
 	for _, c := range r.Verdict.Failed() {
-		failed = append(failed, c.ID)
+		if c.Reached {
+			failed = append(failed, c.ID)
+		}
 		if c.Hint == "" || c.Name == "" || c.Source == "" || c.Got == "" {
 			t.Errorf("%s: record lacks something: %+v", c.ID, c)
 		}
@@ -49,6 +51,9 @@ func TestEveryCheckIsRefusedOnce(t *testing.T) {
 	r := Verify(withPolicy(`disk = "any"`, `disk = "fixed"`)(t, captured(t)))
 	accepted(t, "fixed disk", r)
 	for _, c := range r.Verdict.Checks {
+		if c.ID == "COL-1" {
+			continue // evidence of a TPM has none: platforms_test.go
+		}
 		if !slices.ContainsFunc(refusals(), func(r refusal) bool { return r.want == c.ID }) {
 			t.Errorf("%s has no refusal", c.ID)
 		}
@@ -63,7 +68,7 @@ func TestAccepted(t *testing.T) {
 		"shortest life":            withChallenge(func(c *challenge.Challenge, s *challenge.Secret) { s.Issued, c.Expires = s.Issued+30, s.Issued+31 }),
 		"longest life":             withPolicy("max_life = 3600", "max_life = 600"),
 		"any life":                 withPolicy("max_life = 3600", `max_life = "any"`),
-		"past review":              chain(withPolicy("review = 2027-05-31", "review = 2020-01-01"), withPolicy(`stale = "refuse"`, `stale = "any"`)),
+		"past review":              together(withPolicy("review = 2027-05-31", "review = 2020-01-01"), withPolicy(`stale = "refuse"`, `stale = "any"`)),
 		"no document, none wanted": withPolicy(`documents = "any"`, `documents = ["none"]`),
 		"fresh":                    withPolicy(`state = "working"`, `state = "fresh"`),
 		"one bank wanted of two":   withPolicy(`banks = ["sha256", "sha384"]`, `banks = ["sha384"]`),
@@ -73,7 +78,7 @@ func TestAccepted(t *testing.T) {
 		"unsafe clock":             withForger(nil, func(_ golden.Bank, a *attestation) { a.safe = 0 }),
 		"pin":                      withForger(nil, nil),
 		"later boot":               withForger(nil, func(_ golden.Bank, a *attestation) { a.reset = 9 }),
-		"root called hardware":     chain(withPolicy(`kind = "software"`, `kind = "hardware"`), withPolicy(`software_roots = "accept"`, `software_roots = "refuse"`)),
+		"root called hardware":     together(withPolicy(`kind = "software"`, `kind = "hardware"`), withPolicy(`software_roots = "accept"`, `software_roots = "refuse"`)),
 		"boot aggregate in register 10": withForger(func(t testing.TB, e *evidence.Evidence) {
 			for _, bank := range golden.Banks() {
 				setRegister(t, e, bank, 10, bank.Sum([]byte("boot aggregate")))

@@ -11,7 +11,22 @@ import (
 // definitions lists the checks in the order of the verdict. A receipt's
 // evidence is checked without the challenge when there is none.
 func (v *verification) definitions() []check.Definition {
-	list := []check.Definition{
+	list := slices.Grow(policyDefinitions(), 64) // as many as a verdict has
+	list = append(list, check.Define(
+		"EV-1", "evidence is well formed", "format-evidence.md",
+		"ask the machine for evidence again; its file must not be changed in any byte",
+	))
+	if v.withChallenge() {
+		list = append(list, challengeDefinitions(v.receipt)...)
+	}
+	list = append(list, releaseDefinitions()...)
+	list = append(list, vendorDefinitions()...)
+	list = append(list, v.platformDefinitions()...)
+	return append(list, memoryDefinitions()...)
+}
+
+func policyDefinitions() []check.Definition {
+	return []check.Definition{
 		check.Define(
 			"POL-1", "policy is readable", "format-policy.md",
 			"safebox policy check FILE names the line and the key",
@@ -21,23 +36,10 @@ func (v *verification) definitions() []check.Definition {
 			"review the policy and move its date",
 		),
 		check.Define(
-			"EV-1", "evidence is well formed", "format-evidence.md",
-			"ask the machine for evidence again; its file must not be changed in any byte",
-		),
-		check.Define(
 			"PLAT-1", "platform is accepted", "format-policy.md: platforms",
 			"the policy's list of platforms says what is accepted",
 		),
 	}
-	list = slices.Grow(list, 64) // as many as a verdict has
-	if v.withChallenge() {
-		list = append(list, challengeDefinitions(v.receipt)...)
-	}
-	list = append(list, releaseDefinitions()...)
-	list = append(list, keyDefinitions()...)
-	list = append(list, quoteDefinitions()...)
-	list = append(list, eventDefinitions()...)
-	return append(list, v.registerDefinitions()...)
 }
 
 // challengeDefinitions leaves out the two about time for a receipt.
@@ -151,8 +153,14 @@ func eventDefinitions() []check.Definition {
 			"TPM-E5", "Secure Boot is in the release's state", "PFP 1.06, 3.3.4; protocol.md 4",
 			"boot with the release's own firmware variables: Secure Boot off and no keys",
 		),
+	}
+}
+
+// runtimeDefinitions is about what the guest itself measured.
+func runtimeDefinitions() []check.Definition {
+	return []check.Definition{
 		check.Define(
-			"CFG-2", "register 15 holds the configuration and the keys that arrived", "protocol.md 3; format-policy.md: configuration.state",
+			"CFG-2", "registers hold the configuration and the keys that arrived", "protocol.md 3; format-policy.md: configuration.state",
 			"boot the machine again; with state = \"working\" it may have received keys before",
 		),
 	}
@@ -171,7 +179,7 @@ func (v *verification) registerDefinitions() []check.Definition {
 			r.id,
 			r.bank.String()+" register "+strconv.Itoa(r.index)+" is the release's: "+registerUse(r.index),
 			source,
-			registerHint(r.index),
+			registerHint(r.index)+v.firstDifference(r.index),
 		))
 	}
 	return list

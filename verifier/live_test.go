@@ -166,7 +166,7 @@ func (m *machine) session(t testing.TB, kind string, issued time.Time) Input {
 	if in.Bundle, err = bundle.Encode(&bundle.Bundle{Release: releaseFile}); err != nil {
 		t.Fatal(err)
 	}
-	if in.Policy, err = policy.Profile(policy.Test, o.Root); err != nil {
+	if in.Policy, err = policy.Profile(policy.Test, []string{transcript.VTPM}, o.Root); err != nil {
 		t.Fatal(err)
 	}
 	return in

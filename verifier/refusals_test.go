@@ -15,6 +15,7 @@ import (
 	"safebox/verifier/configuration"
 	"safebox/verifier/evidence"
 	"safebox/verifier/hostile"
+	"safebox/verifier/memory"
 	"safebox/verifier/release"
 )
 
@@ -48,7 +49,39 @@ func sessionRefusals() []refusal {
 			in.Evidence = append(bytes.Clone(in.Evidence), make([]byte, 100<<20)...)
 			return in
 		}},
-		{"another platform", "PLAT-1", false, withEvidence(func(_ testing.TB, e *evidence.Evidence) { e.Platform, e.VTPM = "snp", nil })},
+		{"another platform", "PLAT-1", false, withEvidence(func(_ testing.TB, e *evidence.Evidence) {
+			e.Platform, e.VTPM, e.SNP = "snp", nil, &evidence.SNP{Report: []byte{1}}
+		})},
+		{"nobody witnessed the time", "TIME-1", true, withPolicy("time = \"any\"", `time = "authenticated"`)},
+		{"a time before this verifier", "TIME-1", true, func(t testing.TB, in Input) Input {
+			secret, err := challenge.DecodeSecret(in.Secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret.Issued = made().Unix() - 20
+			c, err := challenge.Decode(in.Challenge)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Expires = secret.Issued + 30
+			in = withChallenge(func(cc *challenge.Challenge, s *challenge.Secret) { cc.Expires, s.Issued = c.Expires, secret.Issued })(t, in)
+			in.At = made().Add(-time.Second)
+			return withPolicy(`mode = "as-of"`, `mode = "live"`)(t, in)
+		}},
+		{"no memory", "ROLL-1", true, withPolicy(`memory = "any"`, `memory = "required"`)},
+		{"memory of another kind", "ROLL-1", true, func(_ testing.TB, in Input) Input { in.Memory = []byte("{}"); return in }},
+		{"memory of a later time", "ROLL-1", true, func(t testing.TB, in Input) Input {
+			m := &memory.Memory{}
+			if err := m.Merge(nil, in.At.Add(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if in.Memory, err = m.Encode(); err != nil {
+				t.Fatal(err)
+			}
+			in.At = in.At.Truncate(time.Second)
+			return withPolicy(`mode = "as-of"`, `mode = "live"`)(t, in)
+		}},
 		{"challenge is no challenge", "CH-1", false, func(_ testing.TB, in Input) Input { in.Challenge = in.Secret; return in }},
 		{"no challenge", "CH-1", false, func(_ testing.TB, in Input) Input { in.Challenge = nil; return in }},
 		{"secret is no secret", "CH-1", false, func(_ testing.TB, in Input) Input { in.Secret = in.Challenge; return in }},
@@ -109,7 +142,7 @@ func releaseRefusals() []refusal {
 		{"evidence for another release", "REL-2", true, withForger(func(_ testing.TB, e *evidence.Evidence) { e.Release[7] ^= 1 }, nil)},
 		{"unsigned release", "REL-3", true, withPolicy(`release = "unsigned"`, `release = "signed"`)},
 		{"a document that the policy does not list", "CFG-1", true, withPolicy(`documents = "any"`, `documents = ["`+strings.Repeat("0a", 32)+`"]`)},
-		{"a document where the policy wants none", "CFG-1", true, chain(withPolicy(`documents = "any"`, `documents = ["none"]`), withForger(func(t testing.TB, e *evidence.Evidence) {
+		{"a document where the policy wants none", "CFG-1", true, together(withPolicy(`documents = "any"`, `documents = ["none"]`), withForger(func(t testing.TB, e *evidence.Evidence) {
 			b, err := configuration.Default().Encode()
 			if err != nil {
 				t.Fatal(err)
@@ -146,7 +179,7 @@ func releaseRefusals() []refusal {
 			setRuntime(t, e, evidence.RuntimeEvent{Kind: evidence.KindKeys, Digest: configEvent(e).Digest})
 		}, nil)},
 		{"configuration twice", "CFG-2", true, withForger(func(t testing.TB, e *evidence.Evidence) { setRuntime(t, e, configEvent(e), configEvent(e)) }, nil)},
-		{"keys where the policy wants a fresh machine", "CFG-2", true, chain(withPolicy(`state = "working"`, `state = "fresh"`), withForger(func(t testing.TB, e *evidence.Evidence) {
+		{"keys where the policy wants a fresh machine", "CFG-2", true, together(withPolicy(`state = "working"`, `state = "fresh"`), withForger(func(t testing.TB, e *evidence.Evidence) {
 			setRuntime(t, e, configEvent(e), keysEvent())
 		}, nil))},
 		{"nothing in register 15 of one bank", "CFG-2", true, withForger(func(t testing.TB, e *evidence.Evidence) {
@@ -166,7 +199,7 @@ func keyRefusals() []refusal {
 		}},
 		{"activation that nobody asked for, of a pinned key", "TPM-K1", false, withForger(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Activation = make([]byte, 32) }, nil)},
 		{"activation that nobody remembers", "TPM-K1", false, func(_ testing.TB, in Input) Input { in.Secret = nil; return in }},
-		{"AK without activation or pin", "TPM-K1", false, chain(withForger(nil, nil), func(_ testing.TB, in Input) Input { in.Pin = nil; return in })},
+		{"AK without activation or pin", "TPM-K1", false, together(withForger(nil, nil), func(_ testing.TB, in Input) Input { in.Pin = nil; return in })},
 		{"pin of another key", "TPM-K1", false, func(t testing.TB, in Input) Input {
 			in.Pin = withForger(nil, nil)(t, in).Pin
 			return in
@@ -185,8 +218,8 @@ func keyRefusals() []refusal {
 			return withTrueActivation(t, in, func(s *challenge.Secret, ak []byte) { s.Enroll.AK = ak })
 		}},
 		{"secret whose key is none", "TPM-K1", false, withChallenge(func(_ *challenge.Challenge, s *challenge.Secret) { s.Enroll.AK = []byte{1} })},
-		{"pin is no pin", "TPM-K1", false, chain(withForger(nil, nil), func(_ testing.TB, in Input) Input { in.Pin = []byte("{}"); return in })},
-		{"empty pin", "TPM-K1", false, chain(withForger(nil, nil), func(_ testing.TB, in Input) Input { in.Pin = []byte{}; return in })},
+		{"pin is no pin", "TPM-K1", false, together(withForger(nil, nil), func(_ testing.TB, in Input) Input { in.Pin = []byte("{}"); return in })},
+		{"empty pin", "TPM-K1", false, together(withForger(nil, nil), func(_ testing.TB, in Input) Input { in.Pin = []byte{}; return in })},
 		{"AK cut short", "TPM-K2", false, withEvidence(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.AK = e.VTPM.AK[:len(e.VTPM.AK)-1] })},
 		{"AK's point not on the curve", "TPM-K2", false, withEvidence(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.AK[len(e.VTPM.AK)-1] ^= 1 })},
 		{"software root refused", "TPM-K5", true, withPolicy(`software_roots = "accept"`, `software_roots = "refuse"`)},
@@ -250,7 +283,7 @@ func quoteRefusals() []refusal {
 			q := &e.VTPM.Quotes[1]
 			q.PCRs = append(q.PCRs, evidence.PCR{Index: 16, Value: golden.SHA384.Zero().String()})
 		}, nil)},
-		{"a value that no quote is about", "TPM-Q3", true, chain(withForger(nil, nil), withEvidence(func(_ testing.TB, e *evidence.Evidence) {
+		{"a value that no quote is about", "TPM-Q3", true, together(withForger(nil, nil), withEvidence(func(_ testing.TB, e *evidence.Evidence) {
 			q := &e.VTPM.Quotes[1]
 			q.PCRs = append(q.PCRs, evidence.PCR{Index: 16, Value: golden.SHA384.Zero().String()})
 		}))},
@@ -269,11 +302,11 @@ func quoteRefusals() []refusal {
 		{"registers other than the policy's", "TPM-Q3", true, withPolicy("[0, 1, 2", "[0, 2")},
 		{"resumed", "TPM-Q4", true, withForger(nil, func(_ golden.Bank, a *attestation) { a.restart = 1 })},
 		{"resumed between two quotes", "TPM-Q4", true, withForger(nil, sha384(func(a *attestation) { a.restart = 1 }))},
-		{"clock set back between two quotes", "TPM-Q4", true, chain(withPolicy(`clock = "any"`, `clock = "safe"`), withForger(nil, sha384(func(a *attestation) { a.safe = 0 })))},
+		{"clock set back between two quotes", "TPM-Q4", true, together(withPolicy(`clock = "any"`, `clock = "safe"`), withForger(nil, sha384(func(a *attestation) { a.safe = 0 })))},
 		{"reset count before the pin's", "TPM-Q4", true, withForger(nil, func(_ golden.Bank, a *attestation) { a.reset = 4 })},
 		{"quotes of two boots", "TPM-Q4", true, withForger(nil, sha384(func(a *attestation) { a.reset = 6 }))},
 		{"quotes of two TPMs", "TPM-Q4", true, withForger(nil, sha384(func(a *attestation) { a.firmware++ }))},
-		{"clock set back", "TPM-Q4", true, chain(withPolicy(`clock = "any"`, `clock = "safe"`), withForger(nil, func(_ golden.Bank, a *attestation) { a.safe = 0 }))},
+		{"clock set back", "TPM-Q4", true, together(withPolicy(`clock = "any"`, `clock = "safe"`), withForger(nil, func(_ golden.Bank, a *attestation) { a.safe = 0 }))},
 	}
 	// "register sent along" touches registers that other checks explain too.
 	for i := range list {
@@ -322,7 +355,7 @@ func eventRefusals() []refusal {
 		})},
 		{"one bank of two", "TPM-E4", true, withForger(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Quotes = e.VTPM.Quotes[:1] }, nil)},
 		{"the other bank of two", "TPM-E4", true, withForger(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Quotes = e.VTPM.Quotes[1:] }, nil)},
-		{"the wrong bank", "TPM-E4", true, chain(withPolicy(`banks = ["sha256", "sha384"]`, `banks = ["sha256"]`),
+		{"the wrong bank", "TPM-E4", true, together(withPolicy(`banks = ["sha256", "sha384"]`, `banks = ["sha256"]`),
 			withForger(func(_ testing.TB, e *evidence.Evidence) { e.VTPM.Quotes = e.VTPM.Quotes[1:] }, nil))},
 		{"log without a quoted bank", "TPM-E4", false, withEvidence(func(t testing.TB, e *evidence.Evidence) {
 			log, err := eventlog.Decode(e.VTPM.EventLog)
@@ -352,7 +385,7 @@ func eventRefusals() []refusal {
 				setRegister(t, e, bank, index, bank.Sum([]byte("another program")))
 			}, nil)})
 		}
-		list = append(list, refusal{"machine with another partition table", registerID(5, bank), false, chain(withPolicy(`disk = "any"`, `disk = "fixed"`),
+		list = append(list, refusal{"machine with another partition table", registerID(5, bank), false, together(withPolicy(`disk = "any"`, `disk = "fixed"`),
 			withForger(func(t testing.TB, e *evidence.Evidence) {
 				setRegister(t, e, bank, 5, bank.Sum([]byte("another disk")))
 			}, nil))})

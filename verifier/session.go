@@ -2,11 +2,13 @@ package verifier
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"fmt"
 	"slices"
 	"time"
 
 	"safebox/measure/eventlog"
+	"safebox/measure/tdx"
 	"safebox/verifier/bundle"
 	"safebox/verifier/canon"
 	"safebox/verifier/challenge"
@@ -17,6 +19,7 @@ import (
 	"safebox/verifier/release"
 	"safebox/verifier/tpm"
 	"safebox/verifier/transcript"
+	"safebox/verifier/verdict"
 )
 
 // verification is one run: what has been found so far. A pointer is nil until
@@ -24,6 +27,7 @@ import (
 type verification struct {
 	in      Input
 	receipt bool // VerifyReceiptEvidence
+	roots   roots
 	log     *check.Recorder
 
 	sums sums
@@ -44,13 +48,20 @@ type verification struct {
 	events     *eventlog.Log
 	boot       string
 	compared   []comparison
+
+	vendor
+	raw         *RawInput         // nil: the evidence is our own
+	behind      string            // platform of the hardware under a raw TPM
+	rows        []verdict.Event   // the event log beside the release's
+	predictions []*tdx.Prediction // of the release on the TDX machines of the policy
 }
 
 // bound is the transcript and what a quote must carry of it.
 type bound struct {
 	input      *transcript.Input
 	bytes      []byte
-	qualifying [32]byte
+	qualifying [32]byte // SHA-256: what a TPM quotes
+	sum        [64]byte // SHA-512: what the other platforms carry
 }
 
 // withChallenge reports whether there is a challenge to check against: always,
@@ -90,8 +101,7 @@ func (v *verification) readEvidence() {
 	v.evidence = e
 	v.bind()
 	if v.policy != nil {
-		ok := e.Platform == transcript.VTPM && slices.Contains(v.policy.Platforms, e.Platform)
-		v.log.Record("PLAT-1", ok, fmt.Sprintf("one of %q", v.policy.Platforms), e.Platform)
+		v.log.Record("PLAT-1", v.policy.Accepts(e.Platform), fmt.Sprintf("one of %q", v.policy.Platforms), e.Platform)
 	}
 }
 
@@ -101,7 +111,7 @@ func (v *verification) bind() {
 	in := v.evidence.Transcript()
 	v.config = in.Config
 	if b, err := in.Bytes(); err == nil { // else: TPM-Q1 fails
-		v.transcript = &bound{input: in, bytes: b, qualifying: sha256.Sum256(b)}
+		v.transcript = &bound{input: in, bytes: b, qualifying: sha256.Sum256(b), sum: sha512.Sum512(b)}
 	}
 }
 

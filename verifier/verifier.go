@@ -6,12 +6,12 @@
 // is wrong with the input is a failed check with an ID, never an error and
 // never a check left out: an expectation that is absent is not met.
 //
-// It implements protocol.md, sections 1 to 4, 6 and 8, for platform vtpm.
+// It implements protocol.md, sections 1 to 4, 6 and 8. What a platform's hardware
+// says is checked by the packages snp, tdx, nitro and tpm.
 package verifier
 
 import (
 	"crypto/sha256"
-	"crypto/sha512"
 	"time"
 
 	"safebox/verifier/canon"
@@ -29,14 +29,30 @@ type Input struct {
 	Challenge []byte
 	Secret    []byte // the owner's memory of the challenge; may be nil
 	Pin       []byte // attestation key known from before; may be nil
-	At        time.Time
+	Vendor
+	At time.Time
+}
+
+// Vendor is what vendors said about machines of theirs, and what the relying
+// party remembers of it.
+type Vendor struct {
+	Collateral []File // certificates, revocation lists, TCB infos, QE identities, bundles of them
+	Memory     []byte // rollback memory; nil if there is none, empty if it begins now
+}
+
+// File is a file with the name by which a verdict mentions it.
+type File struct {
+	Name  string
+	Bytes []byte
 }
 
 // Result is a verdict and what may be relied on after it.
 type Result struct {
 	Verdict *verdict.Verdict
-	Claims  *Claims // nil unless every check passed
-	Pin     []byte  // pin of the attestation key, when an activation succeeded and every check passed
+	Claims  *Claims         // nil unless every check passed
+	Pin     []byte          // pin of the attestation key, when an activation succeeded and every check passed
+	Memory  []byte          // the rollback memory after this verification; nil if none was given or it is not readable
+	Events  []verdict.Event // the evidence's event log, against the release where that tells its events
 }
 
 // Claims is what the evidence says, after every check passed.
@@ -51,31 +67,31 @@ type Claims struct {
 }
 
 // Verify checks evidence as the answer to a challenge.
-func Verify(in Input) *Result { return verify(in, false) }
+func Verify(in Input) *Result { return verify(in, false, pinnedRoots()) }
 
 // VerifyReceiptEvidence checks evidence that a receipt names, long after its
 // challenge: freshness is waived in so many words, and so are nonce and audience
 // when no challenge is given. The attestation key must be known by a pin, or by
 // the challenge and its secret.
-func VerifyReceiptEvidence(in Input) *Result { return verify(in, true) }
+func VerifyReceiptEvidence(in Input) *Result { return verify(in, true, pinnedRoots()) }
 
 // verify is the order of events; docs/format-verdict.md numbers the same
 // steps. A step that lacks what an earlier one should have found records
 // nothing, and the checks that it would have recorded fail.
-func verify(in Input, receipt bool) *Result {
+func verify(in Input, receipt bool, r roots) *Result {
 	in.At = in.At.UTC().Truncate(time.Second) // what the verdict says is what was compared
-	v := &verification{in: in, receipt: receipt, log: check.New(), sums: sumsOf(in)}
+	v := &verification{in: in, receipt: receipt, roots: r, log: check.New(), sums: sumsOf(in)}
 	v.readPolicy()
 	v.readEvidence()
 	v.readChallenge()
 	v.checkFreshness()
 	v.readBundle()
 	v.checkConfiguration()
-	v.checkKey()
-	v.checkQuotes()
-	v.checkEvents()
-	v.checkRegisters()
-	v.checkRuntime()
+	v.readCollateral()
+	v.checkTime()
+	v.checkPlatform()
+	v.checkMemory()
+	v.rows = v.timeline()
 	return v.result()
 }
 
@@ -97,12 +113,35 @@ func (v *verification) result() *Result {
 	if v.evidence != nil {
 		out.Platform = v.evidence.Platform
 	}
-	r := &Result{Verdict: out}
+	v.describe(out)
+	r := &Result{Verdict: out, Events: v.rows}
 	if out.OK {
 		v.accept(r)
 	}
 	if r.Claims == nil {
 		out.OK = false
+	}
+	if out.OK {
+		r.Memory = v.remembered
+	}
+	return r
+}
+
+// rawResult is the result of VerifyRaw. It has no claims: nobody asked the
+// machine anything.
+func (v *verification) rawResult() *Result {
+	out := v.log.Verdict(v.rawDefinitions())
+	out.Type = verdict.Type
+	out.Platform = v.raw.Platform
+	out.At = v.in.At.Format(time.RFC3339)
+	out.Evidence, out.Policy = v.sums.evidence.String(), v.sums.policy.String()
+	if v.policy != nil {
+		out.Profile = v.policy.Profile
+	}
+	v.describe(out)
+	r := &Result{Verdict: out}
+	if out.OK {
+		r.Memory = v.remembered
 	}
 	return r
 }
@@ -119,7 +158,7 @@ func (v *verification) accept(r *Result) {
 	r.Claims = &Claims{
 		Platform:   v.evidence.Platform,
 		Transcript: v.transcript.input,
-		T:          sha512.Sum512(v.transcript.bytes),
+		T:          v.transcript.sum,
 		Evidence:   v.sums.evidence,
 		Release:    v.sums.release,
 		ReceiptKey: v.evidence.ReceiptKey,

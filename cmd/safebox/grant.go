@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,6 +102,9 @@ func (f *grantFlags) run(stdout, stderr io.Writer) error {
 	if !result.Verdict.OK || result.Claims == nil {
 		return notGranted(stderr, result)
 	}
+	if err := f.evidence.vendor.remember(result); err != nil {
+		return err
+	}
 	if err := f.bind(doc, owner, result.Claims, in.At); err != nil {
 		return err
 	}
@@ -148,12 +152,15 @@ func (f *grantFlags) checkOut() error {
 		return cli.Usage(errors.New("no --out"), "name the file for the grant")
 	}
 	e := &f.evidence
-	inputs := append([]string{e.bundle, e.policy, e.challenge, e.challenge + secretSuffix, e.pin, f.keys, f.owner, f.module, f.params}, f.recipients...)
-	if err := cli.CheckNotInput(f.out, append(inputs, e.evidence)...); err != nil {
-		return err
+	own := append([]string{f.keys, f.owner, f.module, f.params}, f.recipients...)
+	for _, out := range []string{f.out, e.vendor.memory} {
+		if err := cli.CheckNotInput(out, append(e.inputs(), own...)...); err != nil {
+			return err
+		}
 	}
 	// The copy of the evidence may replace itself.
-	return cli.CheckNotInput(f.out+evidenceSuffix, inputs...)
+	inputs := slices.DeleteFunc(e.inputs(), func(path string) bool { return path == e.evidence })
+	return cli.CheckNotInput(f.out+evidenceSuffix, append(inputs, own...)...)
 }
 
 // document reads what the grant is about; bind adds for whom it is.

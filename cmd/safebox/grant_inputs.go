@@ -6,7 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"time"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +25,8 @@ const secretSuffix = ".secret"
 // evidenceFlags name what a verdict rests on, for the commands that rely on
 // one.
 type evidenceFlags struct {
-	evidence, bundle, policy, challenge, pin, at string
+	evidence, bundle, policy, challenge, pin string
+	vendor                                   vendorFlags
 }
 
 func (f *evidenceFlags) add(c *cobra.Command) {
@@ -34,19 +35,24 @@ func (f *evidenceFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.policy, "policy", "", "policy, TOML")
 	c.Flags().StringVar(&f.challenge, "challenge", "", "the challenge; FILE.secret beside it is read too")
 	c.Flags().StringVar(&f.pin, "ak", "", "pin of the machine's attestation key")
-	c.Flags().StringVar(&f.at, "at", "", "time to judge at, RFC 3339 (default: now)")
+	f.vendor.add(c)
+}
+
+// inputs are the files that are read, for cli.CheckNotInput.
+func (f *evidenceFlags) inputs() []string {
+	return append(slices.Clone(f.vendor.collateral), f.evidence, f.bundle, f.policy, f.pin, f.challenge, f.challenge+secretSuffix)
 }
 
 // read reads the files. What is too large is passed on in part: the verifier
 // refuses it by name.
 func (f *evidenceFlags) read(needChallenge bool) (verifier.Input, error) {
-	in := verifier.Input{At: time.Now()}
-	if f.at != "" {
-		at, err := time.Parse(time.RFC3339, f.at)
-		if err != nil {
-			return in, cli.Usage(fmt.Errorf("--at: %w", err), "write a time such as 2026-01-31T12:00:00Z")
-		}
-		in.At = at
+	var in verifier.Input
+	var err error
+	if in.At, err = f.vendor.time(); err != nil {
+		return in, err
+	}
+	if in.Vendor, err = f.vendor.read(); err != nil {
+		return in, err
 	}
 	for _, file := range []struct {
 		flag, path string

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"safebox/image/output"
 	"safebox/verifier/policy"
 	"safebox/verifier/tpm"
+	"safebox/verifier/transcript"
 )
 
 func policyCommand() *cobra.Command {
@@ -27,19 +29,24 @@ func policyCommand() *cobra.Command {
 
 func policyInitCommand() *cobra.Command {
 	var profile, out string
-	var roots []string
+	var platforms, roots []string
 	c := &cobra.Command{
-		Use:   "init --profile strict|cloud|test [--tpm-root PEM]",
+		Use:   "init --profile strict|cloud|test [--platform snp,tdx,nitro,nitrotpm,vtpm] [--tpm-root PEM]",
 		Short: "Write a commented policy to start from",
-		Long: `Writes a commented TOML policy. Profiles strict (machines of your own) and
-cloud (a provider's) demand signed releases and hardware TPMs; profile test
-accepts unsigned releases and the software TPMs whose root you name, which
-prove nothing about their host.
+		Long: `Writes a commented TOML policy: a table for each platform, with the floors of
+firmware that are current and where each number comes from.
 
-Without --tpm-root no machine is accepted until you add a root to the file.`,
+  strict  machines of your own: you list their chips; signed releases
+  cloud   machines of a provider: any of its chips; signed releases
+  test    FOR TESTS ONLY: real evidence of today's machines passes, old firmware,
+          unsigned releases and the software TPMs whose root you name, which prove
+          nothing about their host
+
+Without --tpm-root no machine with a TPM alone is accepted until you add a root to
+the file. safebox policy check FILE explains a policy in plain sentences.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			b, err := newPolicy(profile, roots)
+			b, err := newPolicy(profile, platforms, roots)
 			if err != nil {
 				return err
 			}
@@ -54,12 +61,18 @@ Without --tpm-root no machine is accepted until you add a root to the file.`,
 		},
 	}
 	c.Flags().StringVar(&profile, "profile", "", "strict, cloud or test")
+	c.Flags().StringSliceVar(&platforms, "platform", transcript.Platforms(), "platforms to accept, by commas")
 	c.Flags().StringArrayVar(&roots, "tpm-root", nil, "root certificate of TPMs, PEM; may be given several times")
 	c.Flags().StringVar(&out, "out", "", "file to write (default: standard output)")
 	return c
 }
 
-func newPolicy(profile string, paths []string) ([]byte, error) {
+func newPolicy(profile string, platforms, paths []string) ([]byte, error) {
+	for i, p := range platforms {
+		if !slices.Contains(transcript.Platforms(), p) || slices.Contains(platforms[:i], p) {
+			return nil, cli.Usage(fmt.Errorf("--platform: got %q, want some of %s, each once", p, strings.Join(transcript.Platforms(), ", ")), "")
+		}
+	}
 	var roots []*x509.Certificate
 	for _, path := range paths {
 		root, err := readCertificate(path)
@@ -72,7 +85,7 @@ func newPolicy(profile string, paths []string) ([]byte, error) {
 		}
 		roots = append(roots, root)
 	}
-	b, err := policy.Profile(profile, roots...)
+	b, err := policy.Profile(profile, platforms, roots...)
 	if err != nil {
 		return nil, cli.Usage(err, "safebox policy init --profile strict|cloud|test")
 	}

@@ -57,6 +57,9 @@ type jsonReceipt struct {
 }
 
 func verifyReceipt(stdout io.Writer, f *evidenceFlags, path string, asJSON bool) error {
+	if err := cli.CheckNotInput(f.vendor.memory, append(f.inputs(), path)...); err != nil {
+		return err
+	}
 	in, err := f.read(false)
 	if err != nil {
 		return err
@@ -82,7 +85,7 @@ func verifyReceipt(stdout io.Writer, f *evidenceFlags, path string, asJSON bool)
 	if doc == nil {
 		return errors.New("receipt refused")
 	}
-	return nil
+	return f.vendor.remember(result)
 }
 
 // checkReceipt adds the checks RCP-1 to RCP-4 of docs/format-receipt.md to

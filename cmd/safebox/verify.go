@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +15,7 @@ import (
 type verifyFlags struct {
 	evidence evidenceFlags
 	writePin string
-	json     bool
+	output   outputFlags
 }
 
 func verifyCommand() *cobra.Command {
@@ -28,7 +27,11 @@ func verifyCommand() *cobra.Command {
 challenge and your policy, and prints every check with what it found. Nothing
 but the files, the clock (or --at) and this program decides: no network is used.
 
-The attestation key must be shown to live in a TPM: by the answer to a
+On SEV-SNP and TDX the vendors' certificates and revocation lists are needed:
+the machine may send them along, or --collateral names them. --memory keeps the
+newest numbers and times that were seen, so that old documents are noticed.
+
+On a machine with a TPM alone the attestation key must be shown to live in a TPM: by the answer to a
 challenge that was made with --enroll, or by the pin (--ak) that --write-ak
 wrote at such a verification.
 
@@ -38,35 +41,37 @@ Exit code 0: every check passed. 1: refused; the last line names the checks.`,
 	}
 	f.evidence.add(c)
 	c.Flags().StringVar(&f.writePin, "write-ak", "", "write a pin of the attestation key, after an activation")
-	c.Flags().BoolVar(&f.json, "json", false, "print the verdict as JSON")
+	f.output.add(c)
+	c.AddCommand(verifyQuoteCommand())
 	return c
 }
 
 func (f *verifyFlags) run(stdout io.Writer) error {
-	if err := cli.CheckNotInput(f.writePin, f.evidence.evidence, f.evidence.bundle, f.evidence.policy,
-		f.evidence.challenge, f.evidence.challenge+secretSuffix); err != nil {
-		return err
+	for _, out := range []string{f.writePin, f.output.html, f.evidence.vendor.memory} {
+		if err := cli.CheckNotInput(out, f.evidence.inputs()...); err != nil {
+			return err
+		}
 	}
 	in, err := f.evidence.read(true)
 	if err != nil {
 		return err
 	}
 	r := verifier.Verify(in)
-	text := []byte(r.Verdict.Text())
-	if f.json {
-		if text, err = r.Verdict.Encode(); err != nil {
-			return err
-		}
+	text, err := f.output.text(r)
+	if err != nil {
+		return err
 	}
 	if _, err := stdout.Write(text); err != nil {
 		return err
 	}
+	if err := f.output.write(r); err != nil {
+		return err
+	}
 	if !r.Verdict.OK || r.Claims == nil {
-		var ids []string
-		for _, c := range r.Verdict.Failed() {
-			ids = append(ids, c.ID)
-		}
-		return cli.Failed(fmt.Errorf("refused: %d checks failed: %s", len(ids), strings.Join(ids, " ")), "")
+		return refused(r.Verdict)
+	}
+	if err := f.evidence.vendor.remember(r); err != nil {
+		return err
 	}
 	if f.writePin == "" {
 		return nil

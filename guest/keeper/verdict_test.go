@@ -18,6 +18,7 @@ import (
 	"safebox/verifier/guestapi"
 	verifierobject "safebox/verifier/object"
 	"safebox/verifier/policy"
+	"safebox/verifier/transcript"
 )
 
 // TestVerdict: the offline verifier accepts what the keeper answers, before
@@ -89,7 +90,7 @@ func (g *guest) judge(t *testing.T, o *owner) (*visit, *verifier.Result) {
 	if in.Bundle, err = bundle.Encode(&bundle.Bundle{Release: release}); err != nil {
 		t.Fatal(err)
 	}
-	if in.Policy, err = policy.Profile(policy.Test, root); err != nil {
+	if in.Policy, err = policy.Profile(policy.Test, []string{transcript.VTPM}, root); err != nil {
 		t.Fatal(err)
 	}
 	return v, verifier.Verify(in)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 
+	"safebox/measure/eventlog"
 	"safebox/measure/ovmf"
 	"safebox/measure/snp"
 	"safebox/measure/tdx"
@@ -82,9 +83,12 @@ func digests(l release.Launch, m SNPMachine, limit int) ([]snp.Digest, error) {
 type TDXMachine struct {
 	Memory uint64 // bytes
 
-	// ACPI holds the tables that the machine's QEMU hands out. Without them
-	// RTMR0 has no value.
+	// ACPI holds the tables that the machine's QEMU hands out, and Log is a log
+	// of the machine itself, from which the digests of its tables are taken
+	// instead: they are then whatever its host chose. Without either RTMR0 has
+	// no value.
 	ACPI *tdx.ACPI
+	Log  *eventlog.CCLog
 }
 
 // TDX computes the registers of a machine. RTMR1, RTMR2 and RTMR3, the same on
@@ -145,6 +149,11 @@ func tdxInput(l release.Launch, m TDXMachine) (tdx.Input, error) {
 		return tdx.Input{}, fmt.Errorf("launch tdx: %w", err)
 	}
 	in := tdx.Input{Layout: layout, Memory: m.Memory, ACPI: m.ACPI}
+	if m.Log != nil {
+		if err := in.Digests.ACPIFromLog(m.Log); err != nil {
+			return in, fmt.Errorf("launch tdx: %w", err)
+		}
+	}
 	var initrd [48]byte
 	cfv, kernel := &tdx.Measurement{Source: tdx.Given}, &tdx.Measurement{Source: tdx.Given}
 	for _, d := range []struct {

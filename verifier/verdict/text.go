@@ -22,6 +22,10 @@ func (v *Verdict) Text() string {
 			fmt.Fprintf(&b, "ok      %-*s  %s: %s\n", width, c.ID, c.Name, shown(c.Got))
 			continue
 		}
+		if !c.Reached {
+			fmt.Fprintf(&b, "-       %-*s  %s: %s\n", width, c.ID, c.Name, shown(c.Got))
+			continue
+		}
 		fmt.Fprintf(&b, "FAILED  %-*s  %s\n", width, c.ID, c.Name)
 		for _, line := range [][2]string{{"want", c.Want}, {"got", c.Got}, {"hint", c.Hint}} {
 			fmt.Fprintf(&b, "        %-*s  %-4s %s\n", width, "", line[0], escape(line[1]))
@@ -69,11 +73,17 @@ func (v *Verdict) summary() string {
 		return fmt.Sprintf("accepted: %s, %d checks at %s under policy %s\n",
 			escape(v.Platform), len(v.Checks), v.At, escape(v.Profile))
 	}
-	ids := make([]string, len(failed))
-	for i, c := range failed {
-		ids[i] = c.ID
+	var ids []string
+	for _, c := range failed {
+		if c.Reached {
+			ids = append(ids, c.ID)
+		}
 	}
-	return fmt.Sprintf("refused: %d of %d checks failed: %s\n", len(failed), len(v.Checks), strings.Join(ids, " "))
+	text := fmt.Sprintf("refused: %d of %d checks failed: %s", len(ids), len(v.Checks), strings.Join(ids, " "))
+	if n := len(failed) - len(ids); n > 0 {
+		text += fmt.Sprintf("; %d not reached", n)
+	}
+	return text + "\n"
 }
 
 func shown(s string) string {

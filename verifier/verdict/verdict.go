@@ -30,6 +30,10 @@ type Verdict struct {
 	Challenge string `json:"challenge"` // empty when there is none
 	Release   string `json:"release"`   // SHA-256 of release.json
 
+	// SHA-256 of all documents of vendors, in the form of a collateral bundle;
+	// empty if there were none.
+	Collateral string `json:"collateral"`
+
 	Waived []Waiver `json:"waived"` // what nobody checked, each with its reason
 }
 
@@ -52,6 +56,18 @@ type Check struct {
 type Waiver struct {
 	What   string `json:"what"`
 	Reason string `json:"reason"`
+}
+
+// Event is an entry of the evidence's event log beside what the release
+// expects. It explains a verdict and is no part of it.
+type Event struct {
+	Index       int    // place in the log, from 0
+	Register    string // the register that it extended, such as "PCR 4" or "RTMR1"
+	Type        string // such as "EV_SEPARATOR"
+	Digest      string // lower-case hex
+	Description string // the event's data, for people
+	Want        string // the digest that the release expects here; empty if it tells none
+	Diverges    bool   // the first of its register that is not as the release expects
 }
 
 // Failed lists the checks that did not pass, in order.

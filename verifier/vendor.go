@@ -1,0 +1,185 @@
+package verifier
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"time"
+
+	"safebox/verifier/canon"
+	"safebox/verifier/chain"
+	"safebox/verifier/check"
+	"safebox/verifier/endorse"
+	"safebox/verifier/memory"
+	"safebox/verifier/policy"
+	"safebox/verifier/transcript"
+	"safebox/verifier/verdict"
+)
+
+// made is when this verifier was last changed: a time before it is no time at
+// which it can have run (specs/verify.md, section 5.2).
+func made() time.Time { return time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC) }
+
+// vendor is what was found of documents of vendors and of time.
+type vendor struct {
+	endorsements *endorse.Set
+	collateral   string // digest of all of them
+	remembered   []byte
+}
+
+func vendorDefinitions() []check.Definition {
+	return []check.Definition{
+		check.Define(
+			"COL-1", "documents of vendors are readable", "format-collateral.md",
+			"make the collateral bundle again: safebox collateral fetch",
+		),
+		check.Define(
+			"TIME-1", "time of the verification is one that can be", "verify.md 5.2; format-policy.md: collateral.mode, collateral.time",
+			"set the clock, or give the time with --at; about the past only a policy of mode \"as-of\" answers",
+		),
+	}
+}
+
+func memoryDefinitions() []check.Definition {
+	return []check.Definition{check.Define(
+		"ROLL-1", "no document is older than one seen before", "verify.md 5.2; format-memory.md",
+		"ROLLBACK: somebody gives you old documents: fetch them again; without a memory file give --memory FILE",
+	)}
+}
+
+// readCollateral: COL-1. What the evidence brings counts as much as what the
+// relying party has: vendors signed it, and the rules of time are the policy's.
+func (v *verification) readCollateral() {
+	set := &endorse.Set{}
+	for _, f := range v.in.Collateral {
+		set.Add(f.Name, f.Bytes)
+	}
+	const want = "certificates, lists and bundles that decode"
+	if b := endorsementsOf(v.evidence); len(b) > 0 {
+		if _, err := endorse.Decode(b); err != nil {
+			v.log.Fail("COL-1", want, "endorsements in the evidence: "+err.Error())
+			return
+		}
+		set.Add("evidence", b)
+	}
+	got := fmt.Sprintf("%d certificates, %d revocation lists, %d TCB infos, %d QE identities",
+		len(set.Certificates), len(set.CRLs), len(set.TCBInfos), len(set.Identities))
+	b, err := set.Encode()
+	v.log.Check("COL-1", err, want, got)
+	if err != nil {
+		return
+	}
+	v.endorsements = set
+	if len(set.Certificates)+len(set.CRLs)+len(set.TCBInfos)+len(set.Identities) > 0 {
+		v.collateral = canon.Octets32(sha256.Sum256(b)).String()
+	}
+}
+
+// rules are the rules of time; without a policy they refuse everything.
+func (v *verification) rules() chain.Rules {
+	if v.policy == nil {
+		return chain.Rules{}
+	}
+	return v.policy.Collateral.Rules(v.in.At)
+}
+
+// checkTime: TIME-1.
+func (v *verification) checkTime() {
+	if v.policy == nil {
+		return
+	}
+	c := v.policy.Collateral
+	got := v.in.At.UTC().Format(time.RFC3339)
+	if v.in.At.IsZero() {
+		v.log.Fail("TIME-1", "a time", "no time")
+		return
+	}
+	if c.Mode == policy.Grace {
+		v.log.Waive(fmt.Sprintf("lists of vendors that expired less than %v ago", c.Grace),
+			fmt.Sprintf("collateral.mode = %q in the policy, by %s and %s", c.Mode, c.WaivedBy[0], c.WaivedBy[1]))
+	}
+	switch {
+	case c.Mode != policy.AsOf:
+		v.log.Record("TIME-1", !v.in.At.Before(made()), "a time from "+made().Format(time.RFC3339)+", when this verifier was made", got)
+	case c.AnyTime:
+		v.log.Pass("TIME-1", "any time", got)
+		v.log.Waive("time of the verification", "collateral.time = \"any\" in the policy: nobody has witnessed it")
+	default:
+		v.log.Record("TIME-1", v.witnessed(), "a time that the evidence's own signer states", got)
+	}
+}
+
+// witnessed reports whether the evidence carries a signed time, which the
+// platform's own checks compare with the time of the verification.
+func (v *verification) witnessed() bool {
+	return v.evidence != nil && (v.evidence.Platform == transcript.Nitro || v.evidence.Platform == transcript.NitroTPM)
+}
+
+// checkMemory: ROLL-1. It is the last check: it is about what the others have
+// seen.
+func (v *verification) checkMemory() {
+	if v.policy == nil {
+		return
+	}
+	const want = "numbers and times from those seen before on"
+	if v.in.Memory == nil {
+		v.log.Record("ROLL-1", v.policy.Collateral.AnyMemory, want, "no memory")
+		if v.policy.Collateral.AnyMemory {
+			v.log.Waive("age of documents against those seen before", "collateral.memory = \"any\" in the policy, and no memory was given")
+		}
+		return
+	}
+	m, err := openMemory(v.in.Memory)
+	if err != nil {
+		v.log.Fail("ROLL-1", want, err.Error())
+		return
+	}
+	seen := v.log.Observations()
+	v.log.Check("ROLL-1", m.Check(seen, v.rememberedTime(m)), want, fmt.Sprintf("%d numbers", len(seen)))
+	if err := m.Merge(seen, proved(seen)); err != nil {
+		v.log.Fail("ROLL-1", want, err.Error())
+		return
+	}
+	if v.remembered, err = m.Encode(); err != nil {
+		v.log.Fail("ROLL-1", want, err.Error())
+	}
+}
+
+// rememberedTime is the time to hold against the memory: a question about the
+// past is no rollback of the clock.
+func (v *verification) rememberedTime(m *memory.Memory) time.Time {
+	latest, ok := m.Highest(memory.TimeKey)
+	if past := time.Unix(int64(latest), 0); ok && v.policy.Collateral.Mode == policy.AsOf && v.in.At.Before(past) {
+		return past
+	}
+	return v.in.At
+}
+
+// crlTime begins the keys of the times of revocation lists (chain.CRL).
+const crlTime = "crl-time/"
+
+// proved is the latest time at which a vendor signed something that was
+// verified here; zero if there is none.
+func proved(seen []check.Observation) time.Time {
+	var latest uint64
+	for _, o := range seen {
+		if o.Key == memory.TimeKey || strings.HasPrefix(o.Key, crlTime) {
+			latest = max(latest, o.Value)
+		}
+	}
+	if latest == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(latest), 0)
+}
+
+// openMemory reads a memory; an empty file is one that begins.
+func openMemory(b []byte) (*memory.Memory, error) {
+	if len(b) == 0 {
+		return &memory.Memory{}, nil
+	}
+	return memory.Decode(b)
+}
+
+// describe adds what was used to the verdict.
+func (v *verification) describe(out *verdict.Verdict) { out.Collateral = v.collateral }
