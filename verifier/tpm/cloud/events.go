@@ -60,6 +60,9 @@ func (v *verification) checkReplay(log *eventlog.Log, q quote) error {
 	}
 	var differ []string
 	for _, index := range v.policy.Explained {
+		if !v.selected(index) {
+			return fmt.Errorf("register %d is not among those that must be quoted", index)
+		}
 		if got := q.Values[index]; !bytes.Equal(got, values[index]) {
 			differ = append(differ, fmt.Sprintf("%s register %d: quoted %x, replayed %x", q.name, index, got, values[index]))
 		}
