@@ -66,7 +66,10 @@ func (v *verification) chain() error {
 
 // checkPath checks a whole path: keys and usages, then times, then signatures.
 func (v *verification) checkPath() error {
-	for _, c := range v.path {
+	for i, c := range v.path {
+		if slices.ContainsFunc(v.path[:i], c.Equal) { // RFC 5280, section 6.1
+			return fmt.Errorf("certificate %q: twice in the chain", c.Subject.CommonName)
+		}
 		if _, err := publicKey(c); err != nil {
 			return err
 		}
