@@ -9,8 +9,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
+
+	"safebox/image/inspect/attested"
+	"safebox/image/inspect/endorsed"
+	"safebox/image/inspect/tree"
 )
 
 // MaxSize bounds a file that is inspected.
@@ -25,41 +30,35 @@ type Report struct {
 }
 
 // Item is one named fact, with the facts below it.
-type Item struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-	Items []Item `json:"items,omitempty"`
-}
-
-// format is one recognised kind of file.
-type format struct {
-	kind  string
-	match func(b []byte) bool
-	items func(b []byte) ([]Item, error)
-}
+type Item = tree.Item
 
 // formats lists what is recognised, the more specific first.
-func formats() []format {
-	return []format{
-		{"UKI", isUKI, uki},
-		{"PE image", isPE, image},
-		{"disk", isDisk, disk},
-		{"EIF", isEIF, enclave},
-		{"OVMF", isOVMF, firmware},
-		{"firmware volumes", isVolumes, onlyVolumes},
-		{"initrd", isInitrd, initramfs},
-		{"CCEL event log", isCCEL, ccel},
-		{"CCEL table", isCCELTable, ccelTable},
-		{"event log", isEventLog, eventLog},
-		{"release", isRelease, releaseFile},
+func formats() []tree.Format {
+	return slices.Concat(images(), attested.Formats(), endorsed.Formats(), documents())
+}
+
+// images lists what is built and measured.
+func images() []tree.Format {
+	return []tree.Format{
+		{Kind: "UKI", Match: isUKI, Items: uki},
+		{Kind: "PE image", Match: isPE, Items: image},
+		{Kind: "disk", Match: isDisk, Items: disk},
+		{Kind: "EIF", Match: isEIF, Items: enclave},
+		{Kind: "OVMF", Match: isOVMF, Items: firmware},
+		{Kind: "firmware volumes", Match: isVolumes, Items: onlyVolumes},
+		{Kind: "initrd", Match: isInitrd, Items: initramfs},
+		{Kind: "CCEL event log", Match: isCCEL, Items: ccel},
+		{Kind: "CCEL table", Match: isCCELTable, Items: ccelTable},
+		{Kind: "event log", Match: isEventLog, Items: eventLog},
+		{Kind: "release", Match: isRelease, Items: releaseFile},
 	}
 }
 
 // Kind names the format of b, "" when it is none of ours.
 func Kind(b []byte) string {
 	for _, f := range formats() {
-		if f.match(b) {
-			return f.kind
+		if f.Match(b) {
+			return f.Kind
 		}
 	}
 	return ""
@@ -68,19 +67,19 @@ func Kind(b []byte) string {
 // Bytes describes the content of a file.
 func Bytes(b []byte) (*Report, error) {
 	for _, f := range formats() {
-		if !f.match(b) {
+		if !f.Match(b) {
 			continue
 		}
-		items, err := f.items(b)
+		items, err := f.Items(b)
 		if err != nil {
-			return nil, fmt.Errorf("inspecting %s: %w", f.kind, err)
+			return nil, fmt.Errorf("inspecting %s: %w", f.Kind, err)
 		}
 		sum := sha256.Sum256(b)
-		return &Report{Kind: f.kind, Size: int64(len(b)), SHA256: hex.EncodeToString(sum[:]), Items: items}, nil
+		return &Report{Kind: f.Kind, Size: int64(len(b)), SHA256: hex.EncodeToString(sum[:]), Items: items}, nil
 	}
 	var kinds []string
 	for _, f := range formats() {
-		kinds = append(kinds, f.kind)
+		kinds = append(kinds, f.Kind)
 	}
 	return nil, fmt.Errorf("inspecting: not recognised: got %d bytes beginning %x, want one of: %s",
 		len(b), b[:min(len(b), 8)], strings.Join(kinds, ", "))
@@ -115,7 +114,7 @@ func visible(s string) string {
 
 // item is shorthand for a leaf.
 func item(name, format string, args ...any) Item {
-	return Item{Name: name, Value: fmt.Sprintf(format, args...)}
+	return tree.New(name, format, args...)
 }
 
 func digest(b []byte) string {
