@@ -77,7 +77,10 @@ func (f *Fetcher) read(i item) (*copied, error) {
 	if c.Type != copyType || c.URL != i.url || c.SHA256 != c.digest() {
 		return nil, errors.New("it is a copy of something else, or damaged")
 	}
-	return c, c.check(i)
+	if err := c.check(i); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // store keeps a copy, whole or not at all.

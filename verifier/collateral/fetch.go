@@ -114,7 +114,10 @@ func (f *Fetcher) ask(ctx context.Context, i item) (_ *copied, err error) {
 			return nil, fmt.Errorf("header %s: %w", i.header, err)
 		}
 	}
-	return c, c.check(i)
+	if err := c.check(i); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // status tells what may be asked for again from what may not.
