@@ -81,6 +81,10 @@ func TestSummary(t *testing.T) {
 	accepted := pagetest.Accepted().Verdict
 	raw := pagetest.Accepted().Verdict
 	raw.Release, raw.Challenge, raw.Waived, raw.Checks = "", "", nil, raw.Checks[:1]
+	recording := pagetest.Accepted().Verdict
+	recording.Challenge, recording.Waived = "", nil
+	two := pagetest.Accepted().Verdict
+	two.OK, two.Checks[3].OK, two.Checks[4].OK = false, false, false
 	late := pagetest.Accepted().Verdict
 	late.OK, late.Checks[3].OK = false, false
 	for _, c := range []struct {
@@ -92,6 +96,11 @@ func TestSummary(t *testing.T) {
 			"raw", "Accepted", "Your policy accepts this evidence: the only check passed. It was not compared with a release. " +
 				"It answers no challenge of yours, so it may be a recording.", raw,
 		},
+		{
+			"recording", "Accepted", "Your policy accepts this evidence: all 50 checks passed. It answers no challenge of yours, so it may be a recording.",
+			recording,
+		},
+		{"two", "Refused", "Don’t give your data to this machine: nothing shows that “platform is accepted” (PLAT-1). 1 more check failed.", two},
 		{"one", "Refused", "Don’t give your data to this machine: nothing shows that “platform is accepted” (PLAT-1).", late},
 		{
 			"refused", "Refused", "Don’t give your data to this machine: nothing shows that “challenge is alive” (FR-3). 3 more checks failed.",
@@ -208,13 +217,33 @@ func TestFailures(t *testing.T) {
 	if got := one(t, root, "div", "unreached"); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	article := find(root, "article", "failure")[2]
-	var marks []string
-	for _, m := range find(article, "mark", "") {
-		marks = append(marks, text(m))
+}
+
+// TestMarks: the part that differs is marked, where failures are listed and in
+// the table. The examples' values differ in these bytes.
+func TestMarks(t *testing.T) {
+	want := map[string]string{
+		"SNP-B2": "6b ff", "REL-2": "f2b47e ffffff", "TPM-R11-sha256": "06 0e",
+		"TPM-R4-sha256": "ad2be2fc5920cee67a70885ae474125dc9e1c25ad500066474917166fec04b15 " +
+			"9e1c52ad5920cee67a70885ae474125dc9e1c25ad500066474917166fe77a0c3",
 	}
-	if got := strings.Join(marks, " "); got != "6b ff" { // the one byte in which the two chips differ
-		t.Errorf("got marks %q, want 6b ff", got)
+	seen := 0
+	for _, e := range []pagetest.Example{pagetest.Refused(), pagetest.Unreached()} {
+		root := parse(t, render(t, e.Verdict, nil))
+		for _, n := range append(find(root, "article", "failure"), find(root, "tr", "bad")...) {
+			var marks []string
+			for _, m := range find(n, "mark", "") {
+				marks = append(marks, text(m))
+			}
+			id := text(find(n, "span", "id")[0])
+			if got := strings.Join(marks, " "); got != want[id] {
+				t.Errorf("%s: got marks %q, want %q", id, got, want[id])
+			}
+			seen++
+		}
+	}
+	if seen != 2*(4+5) { // failed checks of the two examples, in both places
+		t.Errorf("got %d failed checks", seen)
 	}
 }
 

@@ -83,7 +83,7 @@ func TestDiffering(t *testing.T) {
 		{x + "," + x, x + ",ff" + x[2:], x + ",[00]" + x[2:], x + ",[ff]" + x[2:]},
 		{"0011223344556677", "0011223344556678", "00112233445566[77]", "00112233445566[78]"},
 		{"001122334455667", "001122334455668", "001122334455667", "001122334455668"}, // too short
-		{x + "z", "ff" + x[2:], x + "z", "ff" + x[2:]},                               // a word
+		{x + "z", "ff" + x[2:] + "z", x + "z", "ff" + x[2:] + "z"},                   // a word
 		{"", "", "", ""},
 		{"abc", x, "abc", x},
 		// Found twice, differing in two places: the marks of want don't overlap.
@@ -108,10 +108,16 @@ func bracketed(s string, marks []span) string {
 
 // TestMarkedAtTheBound: marks beyond what is shown are left out.
 func TestMarkedAtTheBound(t *testing.T) {
-	w := new(writer)
-	w.marked("abcdef", 4, []span{{1, 2}, {3, 6}, {6, 6}})
-	want := `<bdo dir="ltr">a<mark>b</mark>c<mark>d</mark></bdo><span class="none"> and 2 bytes more</span>`
-	if got := string(w.bytes()); got != want {
-		t.Errorf("got %s, want %s", got, want)
+	const rest = `</bdo><span class="none"> and 2 bytes more</span>`
+	for want, marks := range map[string][]span{
+		"a<mark>b</mark>c<mark>d</mark>": {{1, 2}, {3, 6}},
+		"a<mark>b</mark>cd":              {{1, 2}, {4, 6}},
+		"abcd":                           {{5, 6}},
+	} {
+		w := new(writer)
+		w.marked("abcdef", 4, marks)
+		if got := string(w.bytes()); got != `<bdo dir="ltr">`+want+rest {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
