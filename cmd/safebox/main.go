@@ -54,6 +54,7 @@ Results go to stdout, everything else to stderr. Exit code 0 means yes, 1 no
 		policyCommand(),
 		challengeCommand(),
 		verifyCommand(),
+		collateralCommand(),
 		releaseCommand(),
 		demoCommand(),
 		manCommand(),

@@ -66,7 +66,7 @@ func TestMeasureScripts(t *testing.T) {
 			"sums":     artifactSums,
 			"setjson":  setJSON,
 			"table":    hashTable,
-			"chain":    chain,
+			"chain": commandChain,
 			"folds":    folds384,
 			"assemble": assemble,
 		},
@@ -231,7 +231,7 @@ func hashTable(ts *testscript.TestScript, neg bool, args []string) {
 // snp --trace` again, page by page: AMD 56860, 8.17.2 (PAGE_INFO). The contents
 // of VMSAs are not known here, so those pages only have to be the last. TABLE is
 // what lies on the page SNP_KERNEL_HASHES, at OFFSET.
-func chain(ts *testscript.TestScript, neg bool, args []string) {
+func commandChain(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 && len(args) != 4 {
 		ts.Fatalf("usage: chain TRACE FIRMWARE [TABLE OFFSET]")
 	}
