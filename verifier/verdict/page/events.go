@@ -19,7 +19,7 @@ func (w *writer) events(list []Event) {
 	}
 	first := slices.IndexFunc(list, func(e Event) bool { return e.Diverges })
 	w.raw("<p>What the machine says that it measured while it started, in order: ")
-	w.count(len(list), "event", "events")
+	w.count(len(list), "entry", "entries")
 	w.raw(". Nobody signs a log: it counts only where it leads to the signed values. ")
 	w.divergence(list, first)
 	w.raw("</p>\n<table role=\"table\" class=\"log\" aria-labelledby=\"events\">\n<thead role=\"rowgroup\"><tr role=\"row\">",

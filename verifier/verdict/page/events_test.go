@@ -39,7 +39,7 @@ func TestEventLog(t *testing.T) {
 		{"none", nil, "There is no event log to show with this verdict.", 0},
 		{"not compared", pagetest.Many(3, -1), "Single events were not compared with a release.", 3},
 		{"the same", compared, "No event was found to differ from the release.", 3},
-		{"one", pagetest.Many(1, 0), "in order: 1 event. Nobody signs a log: it counts only where it leads to the signed values. " +
+		{"one", pagetest.Many(1, 0), "in order: 1 entry. Nobody signs a log: it counts only where it leads to the signed values. " +
 			"The first event that is not what the release expects is number 0.", 1},
 		{"two", two, "The first event that is not what the release expects is number 1. After it 1 more event is marked.", 3},
 		{"all fit", pagetest.Many(220, -1), "compared with a release.", 220},

@@ -130,7 +130,7 @@ func outline(root *html.Node) string {
 // filled is a verdict with one text in every string, and its log.
 func filled(s string) (*verdict.Verdict, []page.Event) {
 	v := &verdict.Verdict{
-		Platform: s, Type: s, At: s, Boot: s, Profile: s, Evidence: s, Bundle: s, Policy: s, Challenge: s, Release: s,
+		Platform: s, Type: s, At: s, Boot: s, Profile: s, Evidence: s, Bundle: s, Policy: s, Challenge: s, Release: s, Collateral: s,
 		Waived: []verdict.Waiver{{What: s, Reason: s}},
 	}
 	for _, ok := range []bool{true, false} {

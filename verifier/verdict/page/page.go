@@ -18,15 +18,7 @@ import (
 )
 
 // Event is one entry of an event log as the page shows it.
-type Event struct {
-	Index       int    // place in the log, from 0
-	Register    string // the register that it was extended into, such as "PCR 4"
-	Type        string // such as "EV_SEPARATOR"
-	Digest      string // lower-case hex
-	Description string // the event's data, for people
-	Want        string // the digest that the release expects here; empty if it says nothing
-	Diverges    bool   // not what the release expects
-}
+type Event = verdict.Event
 
 // Render gives the page. Equal input gives equal bytes.
 func Render(v *verdict.Verdict, events []Event) ([]byte, error) {

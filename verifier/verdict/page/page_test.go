@@ -94,10 +94,10 @@ func TestSummary(t *testing.T) {
 		{"accepted", "Accepted", "Your policy trusts this machine with your data: all 50 checks passed. 7 things were not checked: is that what you want?", accepted},
 		{
 			"raw", "Accepted", "Your policy accepts this evidence: the only check passed. It was not compared with a release. " +
-				"It answers no challenge of yours, so it may be a recording.", raw,
+				"It answers no challenge of Safebox: unless you chose its data, it may be a recording.", raw,
 		},
 		{
-			"recording", "Accepted", "Your policy accepts this evidence: all 50 checks passed. It answers no challenge of yours, so it may be a recording.",
+			"recording", "Accepted", "Your policy accepts this evidence: all 50 checks passed. It answers no challenge of Safebox: unless you chose its data, it may be a recording.",
 			recording,
 		},
 		{"two", "Refused", "Don’t give your data to this machine: nothing shows that “platform is accepted” (PLAT-1). 1 more check failed.", two},
@@ -187,7 +187,7 @@ func TestEverythingIsShown(t *testing.T) {
 			}
 		}
 		v := e.Verdict
-		for _, want := range []string{v.Evidence, v.Bundle, v.Policy, v.Challenge, v.Release, v.Type, v.At} {
+		for _, want := range []string{v.Evidence, v.Bundle, v.Policy, v.Challenge, v.Release, v.Collateral, v.Type, v.At} {
 			if !strings.Contains(all, want) {
 				t.Errorf("%s: %q is not shown", e.Name, want)
 			}

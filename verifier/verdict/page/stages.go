@@ -21,9 +21,8 @@ const (
 	other      literal = "Other checks"
 )
 
-// stages is the chain in order, with the checks of specs/verify.md 1.2, 2.2
-// and 4, of specs/nitro.md 4.4 and of docs/format-verdict.md. A check may
-// answer two questions; it is listed in the table under the first.
+// stages is the chain in order, with the checks of verifier/checks.txt. A check
+// may answer two questions; it is listed in the table under the first.
 func stages() []stage {
 	return []stage{
 		{
@@ -32,11 +31,11 @@ func stages() []stage {
 		},
 		{
 			"Endorsement chain", "Does the maker vouch for this machine’s key?",
-			[]string{"SNP-C", "SNP-B", "TDX-C", "TDX-C1", "NITRO-4", "NITRO-5", "NITRO-7", "TPM-K", "TPM-H"},
+			[]string{"SNP-C", "SNP-B", "TDX-C", "TDX-C1", "NITRO-4", "NITRO-5", "NITRO-7", "TPM-K", "TPM-H", "COL-", "ROLL-"},
 		},
 		{
 			"Evidence signature", "Did that key sign exactly this evidence?",
-			[]string{"EV-", "PLAT-", "SNP-F", "SNP-S", "TDX-F", "TDX-Q", "NITRO-1", "NITRO-2", "NITRO-3", "NITRO-6", "TPM-Q"},
+			[]string{"EV-", "PLAT-", "SNP-F", "SNP-S", "TDX-F", "TDX-Q", "NITRO-1", "NITRO-2", "NITRO-3", "NITRO-6", "TPM-F", "TPM-Q"},
 		},
 		{
 			"Platform state", "Are firmware versions and settings safe enough?",
@@ -56,8 +55,8 @@ func stages() []stage {
 		},
 		{other, "Does everything else hold?", nil},
 		{
-			keyRelease, "Does it answer your challenge, under a valid policy?",
-			[]string{"POL-", "CH-", "FR-", "SNP-D", "TDX-D", "NITRO-10"},
+			keyRelease, "Does it answer your challenge, in time and under a valid policy?",
+			[]string{"POL-", "TIME-", "CH-", "FR-", "SNP-D", "TDX-D", "NITRO-10"},
 		},
 	}
 }

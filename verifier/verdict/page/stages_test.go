@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -15,15 +16,15 @@ func TestStages(t *testing.T) {
 	for name, line := range map[string]string{
 		"Hardware root": "SNP-C1 TDX-C1 NITRO-4 TPM-K5",
 		"Endorsement chain": "SNP-C2 SNP-C3 SNP-C4 SNP-C5 SNP-B1 SNP-B2 SNP-B3 SNP-B4 TDX-C2 TDX-C3 TDX-C4 NITRO-5 NITRO-7 " +
-			"TPM-K1 TPM-K2 TPM-K3 TPM-K4 TPM-H1 | TDX-C1 NITRO-4",
+			"TPM-K1 TPM-K2 TPM-K3 TPM-K4 TPM-H1 COL-1 ROLL-1 | TDX-C1 NITRO-4",
 		"Evidence signature": "EV-1 PLAT-1 SNP-F1 SNP-F2 SNP-F3 SNP-F4 SNP-S1 TDX-F1 TDX-F2 TDX-Q1 TDX-Q2 " +
-			"NITRO-1 NITRO-2 NITRO-3 NITRO-6 TPM-Q1 TPM-Q2 TPM-Q3 TPM-Q4",
+			"NITRO-1 NITRO-2 NITRO-3 NITRO-6 TPM-F1 TPM-Q1 TPM-Q2 TPM-Q3 TPM-Q4",
 		"Platform state":   "SNP-P1 SNP-P2 SNP-T1 SNP-T2 SNP-T3 SNP-T4 SNP-I1 TDX-T1 TDX-T2 TDX-T3 TDX-T4 TDX-T5 TDX-A1 TDX-A2 TDX-A3 TDX-A4 TDX-A5 TDX-A6 NITRO-8",
 		"Boot measurement": "SNP-M1 SNP-M2 SNP-M3 SNP-M4 TDX-M1 NITRO-9 TPM-R TPM-R4-sha256 TPM-R11-sha384",
 		"Event log":        "TDX-M2 TPM-E1 TPM-E2 TPM-E3 TPM-E4 TPM-E5",
-		"Release":          "REL-1 REL-2 REL-3 CFG-1 CFG-2",
+		"Release":          "REL-1 REL-2 REL-3 REL-4 CFG-1 CFG-2",
 		"Other checks":     "NITRO-40 TDX-M11 TDX-M3 XYZ-1 SNP-Z1 TPM",
-		"Key release":      "POL-1 POL-2 CH-1 FR-1 FR-2 FR-3 FR-4 SNP-D1 TDX-D1 NITRO-10",
+		"Key release":      "POL-1 POL-2 TIME-1 CH-1 FR-1 FR-2 FR-3 FR-4 SNP-D1 TDX-D1 NITRO-10",
 	} {
 		listed, also, _ := strings.Cut(line, "|")
 		for i, id := range append(strings.Fields(listed), strings.Fields(also)...) {
@@ -35,6 +36,29 @@ func TestStages(t *testing.T) {
 				t.Errorf("%s: got table %s and links %s want %s", id, table, links, name)
 			}
 		}
+	}
+}
+
+// TestEveryCheckHasAPlace: the list of all checks of the verifier holds none
+// that the page does not know.
+func TestEveryCheckHasAPlace(t *testing.T) {
+	list, err := os.ReadFile("../../checks.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for line := range strings.Lines(string(list)) {
+		id, _, ok := strings.Cut(line, "\t")
+		if !ok || strings.HasPrefix(line, "#") {
+			continue
+		}
+		seen++
+		if !page.Known(id) {
+			t.Errorf("%s: the page has no place for it", id)
+		}
+	}
+	if seen < 90 {
+		t.Errorf("got %d checks", seen)
 	}
 }
 

@@ -2,7 +2,7 @@ package page
 
 // style is the page's look. Every colour is a variable of the two lists at the
 // beginning; the tests compute their contrast. Nothing in it is fetched.
-const style literal = colours + layout + tables + narrow + wide + print
+const style literal = colours + layout + tables + narrow + wide + paper
 
 const colours = `
 :root{color-scheme:light dark;--page:#f4f6f8;--card:#ffffff;--text:#18202a;--dim:#515c6b;--line:#cfd6de;
@@ -140,7 +140,7 @@ const wide = `
 }
 `
 
-const print = `
+const paper = `
 @media print{
 @page{margin:14mm}
 body{background:#ffffff;font-size:10pt}

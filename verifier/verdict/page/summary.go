@@ -45,7 +45,7 @@ func (w *writer) acceptance(v *verdict.Verdict) {
 		w.raw(" It was not compared with a release.")
 	}
 	if v.Challenge == "" {
-		w.raw(" It answers no challenge of yours, so it may be a recording.")
+		w.raw(" It answers no challenge of Safebox: unless you chose its data, it may be a recording.")
 	}
 	if n := len(v.Waived); n > 0 {
 		w.raw(" <a href=\"#waived\">")
@@ -147,6 +147,7 @@ func (w *writer) files(v *verdict.Verdict) {
 		{"Policy", v.Policy},
 		{"Challenge", v.Challenge},
 		{"Bundle", v.Bundle},
+		{"Documents of vendors", v.Collateral},
 		{"Release", v.Release},
 		{"Way of booting", v.Boot},
 		{"Time", v.At},

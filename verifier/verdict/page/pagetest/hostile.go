@@ -12,7 +12,7 @@ import (
 func Hostile() Example {
 	v := &verdict.Verdict{
 		Platform: attack + "platform", Type: attack, At: attack, Boot: long, Profile: "p\u202eeulav dexif\u202c" + long,
-		Evidence: strings.Repeat("0123456789abcdef", 16), Bundle: attack, Policy: "", Challenge: long, Release: attack,
+		Evidence: strings.Repeat("0123456789abcdef", 16), Bundle: attack, Policy: "", Challenge: long, Release: attack, Collateral: attack,
 		Waived: []verdict.Waiver{{What: long, Reason: attack}, {What: attack, Reason: long}, {}},
 	}
 	for _, id := range []string{

@@ -9,10 +9,11 @@ func Unreached() Example {
 		Name: "unreached",
 		Verdict: &verdict.Verdict{
 			Platform: "snp", Type: verdict.Type, At: "2026-11-21T09:00:00Z", Profile: "strict",
-			Evidence: "9d1f0a6e5b7c41d2a3f4958677889900aabbccddeeff00112233445566778899",
-			Policy:   "0b5d0a6e5b7c41d2a3f4958677889900aabbccddeeff0011223344556677abcd",
-			Checks:   checks(snpChecks),
-			Waived:   []verdict.Waiver{},
+			Evidence:   "9d1f0a6e5b7c41d2a3f4958677889900aabbccddeeff00112233445566778899",
+			Collateral: "c01a0a6e5b7c41d2a3f4958677889900aabbccddeeff0011223344556677cdef",
+			Policy:     "0b5d0a6e5b7c41d2a3f4958677889900aabbccddeeff0011223344556677abcd",
+			Checks:     checks(snpChecks),
+			Waived:     []verdict.Waiver{},
 		},
 	}
 }
