@@ -52,12 +52,10 @@ const minModulus = 4096
 func (v *verification) root() bool {
 	leaf, err := v.choose()
 	if v.product == 0 {
-		got := fmt.Sprintf("CPUID %v is of no known product", v.report.CPUID)
 		if v.report.Version < versionCPUID {
-			got = "version 2 names no product, and " + errText(err, "no certificate does")
+			v.log.Fail("SNP-C1", "pinned root of the product", "version 2 names no product, and "+errText(err, "the certificate's issuer is of none"))
 		}
-		v.log.Fail("SNP-C1", "pinned root of the report's product", got)
-		return false
+		return false // SNP-B4 refuses an unknown processor
 	}
 	want := "ARK-" + v.product.String() + ", byte for byte the pinned one"
 	pin := v.in.Roots.of(v.product)

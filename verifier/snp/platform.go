@@ -170,14 +170,14 @@ func (v *verification) floors(cpu *snppolicy.CPU) {
 		v.log.Waive("lowest versions of firmware and microcode", "snp.cpus = \"any\" in the policy")
 		v.log.Pass(id, "any: the policy has no floors", got)
 		return
+	case r.Reported.Product == 0:
+		return // SNP-B4 refuses an unknown processor
 	case cpu == nil:
 		what := "CPUID " + r.CPUID.String()
 		if r.Version < versionCPUID {
 			what = "version 2, which does not name the processor"
 		}
 		v.log.Fail(id, "a processor that the policy has floors for (snp.cpus)", what)
-		return
-	case r.Reported.Product == 0:
 		return
 	}
 	floor := TCB{
