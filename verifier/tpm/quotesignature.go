@@ -14,6 +14,10 @@ import (
 // minRSABits is the least size of an RSA attestation key.
 const minRSABits = 2048
 
+// exponent is that of every RSA attestation key: a TPM's default (Part 2,
+// 12.2.3.5).
+const exponent = 65537
+
 // maxQuoteSignature bounds a TPMT_SIGNATURE of RSASSA with RSA-4096.
 const maxQuoteSignature = 2 + 2 + 2 + maxModulus
 
@@ -85,6 +89,9 @@ func (s *QuoteSignature) Verify(key crypto.PublicKey, message []byte) error {
 		}
 		if bits := key.N.BitLen(); bits < minRSABits || bits > 8*maxModulus {
 			return fmt.Errorf("key: got RSA of %d bits, want %d to %d", bits, minRSABits, 8*maxModulus)
+		}
+		if key.E != exponent {
+			return fmt.Errorf("key: exponent: got %d, want %d", key.E, exponent)
 		}
 		if err := rsa.VerifyPKCS1v15(key, id, digest, s.RSA); err != nil {
 			return errors.New("not of this key over these bytes")

@@ -2,7 +2,6 @@ package cloud
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -138,9 +137,6 @@ func decodePlain(o *jsontree.Object) (*Evidence, error) {
 	}
 	if again, err := x509.MarshalPKIXPublicKey(key); err != nil || !bytes.Equal(again, e.KeyBytes) {
 		return nil, errors.New("ak_public: want a SubjectPublicKeyInfo in DER and nothing after it")
-	}
-	if r, ok := key.(*rsa.PublicKey); ok && r.E != 65537 {
-		return nil, fmt.Errorf("ak_public: exponent: got %d, want 65537", r.E)
 	}
 	e.Key = key
 	s, err := tpm.DecodeQuoteSignature(raw)

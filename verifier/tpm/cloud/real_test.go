@@ -97,32 +97,29 @@ func verify(t testing.TB, in Input) *verdict.Verdict {
 // every other. Refusals name the checks that failed.
 func TestRealEvidence(t *testing.T) {
 	const gce = "go-tpm-tools/attestations/"
-	cases := map[string]struct {
-		policy []string
-		failed string // IDs of the checks that were reached and failed
-	}{
-		gce + "gce-cos-85-nonce9009.pb":           {nil, ""},
-		gce + "gce-cos-85-no-nonce.pb":            {nil, "TPM-Q1"},
-		"trustee/az-snp-vtpm/evidence-genoa.json": {nil, ""},
-		"trustee/az-tdx-vtpm/evidence-v0.json":    {nil, ""},
-		"trustee/az-tdx-vtpm/evidence-v1.json":    {nil, ""},
-		"trustee/tpm_evidence.json":               {nil, "TPM-K1 TPM-K2"},
-		"trustee/az-snp-vtpm/hcl-report.bin":      {nil, "TPM-F1"}, // no quote: azure.TestRealParts
-		"trustee/az-tdx-vtpm/hcl-report.bin":      {nil, "TPM-F1"},
-		"trustee/az-snp-vtpm/quote.bin":           {nil, "TPM-F1"}, // a Rust program's memory: azure.TestRealParts
-		"trustee/az-tdx-vtpm/quote.bin":           {nil, "TPM-F1"},
-		"trustee/az-snp-vtpm/tpm-quote-v1.json":   {nil, "TPM-F1"}, // no report: azure.TestRealParts
-		"trustee/az-tdx-vtpm/tpm-quote-v1.json":   {nil, "TPM-F1"},
-		"trustee/az-snp-vtpm/tpm-quote.msg":       {nil, "TPM-F1"}, // structures.TestRealAttest
-		"trustee/az-snp-vtpm/tpm-quote.sig":       {nil, "TPM-F1"},
-		"trustee/az-snp-vtpm/vcek-genoa.pem":      {nil, "TPM-F1"}, // verifier/snp
-		"trustee/az-tdx-vtpm/td-quote.bin":        {nil, "TPM-F1"}, // verifier/tdx
-		"dstack/tpm_eventlog.bin":                 {nil, "TPM-F1"}, // eventlog.TestVectors
+	cases := map[string]string{ // IDs of the checks that were reached and failed
+		gce + "gce-cos-85-nonce9009.pb":           "",
+		gce + "gce-cos-85-no-nonce.pb":            "TPM-Q1",
+		"trustee/az-snp-vtpm/evidence-genoa.json": "",
+		"trustee/az-tdx-vtpm/evidence-v0.json":    "",
+		"trustee/az-tdx-vtpm/evidence-v1.json":    "",
+		"trustee/tpm_evidence.json":               "TPM-K1 TPM-K2",
+		"trustee/az-snp-vtpm/hcl-report.bin":      "TPM-F1", // no quote: azure.TestRealParts
+		"trustee/az-tdx-vtpm/hcl-report.bin":      "TPM-F1",
+		"trustee/az-snp-vtpm/quote.bin":           "TPM-F1", // a Rust program's memory: azure.TestRealParts
+		"trustee/az-tdx-vtpm/quote.bin":           "TPM-F1",
+		"trustee/az-snp-vtpm/tpm-quote-v1.json":   "TPM-F1", // no report: azure.TestRealParts
+		"trustee/az-tdx-vtpm/tpm-quote-v1.json":   "TPM-F1",
+		"trustee/az-snp-vtpm/tpm-quote.msg":       "TPM-F1", // tpm.TestRealAttest
+		"trustee/az-snp-vtpm/tpm-quote.sig":       "TPM-F1",
+		"trustee/az-snp-vtpm/vcek-genoa.pem":      "TPM-F1", // verifier/snp
+		"trustee/az-tdx-vtpm/td-quote.bin":        "TPM-F1", // verifier/tdx
+		"dstack/tpm_eventlog.bin":                 "TPM-F1", // TestRealLogs
 	}
-	for name, c := range cases {
-		got := verify(t, Input{Evidence: read(t, name), Endorsements: google(t), Rules: collected(), Policy: profile(t, "test", c.policy...), Hardware: binding(t)})
-		if failed := failures(got); failed != c.failed || got.OK != (c.failed == "") {
-			t.Errorf("%s: got %q, want %q:\n%s", name, failed, c.failed, got.Text())
+	for name, want := range cases {
+		got := verify(t, Input{Evidence: read(t, name), Endorsements: google(t), Rules: collected(), Policy: profile(t, "test"), Hardware: binding(t)})
+		if failed := failures(got); failed != want || got.OK != (want == "") {
+			t.Errorf("%s: got %q, want %q:\n%s", name, failed, want, got.Text())
 		}
 	}
 	everyFile(t, func(name string) bool {
