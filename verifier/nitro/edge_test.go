@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,6 +185,19 @@ func TestWaivers(t *testing.T) {
 	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("waived: got %q, want %q among them", got, want)
+		}
+	}
+}
+
+// TestSize: the size is looked at before anything else.
+func TestSize(t *testing.T) {
+	for size, want := range map[int]string{
+		0:                 "got 0 bytes, want 1 to 32768",
+		nitro.MaxSize + 1: "got 32769 bytes, want 1 to 32768",
+		nitro.MaxSize:     "COSE_Sign1",
+	} {
+		if _, err := nitro.Decode(make([]byte, size)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d bytes: got %v, want %q", size, err, want)
 		}
 	}
 }

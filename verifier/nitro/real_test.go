@@ -27,19 +27,19 @@ const (
 	own       = "testdata"
 )
 
-// real is a document of AWS. Its facts are those of the vectors' INDEX.md, which
+// genuine is a document of AWS. Its facts are those of the vectors' INDEX.md, which
 // were read by another program.
-type real struct {
-	file                     string
-	sha256                   string
-	timestamp                int64 // ms
-	from, until              int64 // s: when all certificates are valid
-	debug                    bool
-	publicKey, userData, non int // bytes, -1 for null
+type genuine struct {
+	file                       string
+	sha256                     string
+	timestamp                  int64 // ms
+	from, until                int64 // s: when all certificates are valid
+	debug                      bool
+	publicKey, userData, nonce int // bytes, -1 for null
 }
 
-func reals() []real {
-	return []real{
+func reals() []genuine {
+	return []genuine{
 		{"anjuna_attester_sample_prod_doc.cbor", "5a2eac9dac9d983e40ed0f5970ba41f71d2f336bd8e6d8290d0064608517dd54", 1695337797673, 1695337788, 1695348591, false, -1, 13, -1},
 		{"anjuna_sample_attestation_doc_full.cbor", "8d6106b49a1b5426aba6132037bdb685ff1cb04e66d853a9672eb45322c58fb0", 1706120065635, 1706120054, 1706130857, true, 294, 13, 6},
 		{"anjuna_sample_prod_doc.cbor", "234f1201a137f93d38d50c7ceaa560b4f73ecaf8e9d7849ab9a32f3b67a86f04", 1616018515685, 1616018515, 1616029315, false, -1, -1, -1},
@@ -121,7 +121,7 @@ func TestRealDocuments(t *testing.T) {
 				t.Fatalf("document: %+v", doc)
 			}
 			got := []int{size(doc.PublicKey), size(doc.UserData), size(doc.Nonce)}
-			if diff := cmp.Diff([]int{r.publicKey, r.userData, r.non}, got); diff != "" {
+			if diff := cmp.Diff([]int{r.publicKey, r.userData, r.nonce}, got); diff != "" {
 				t.Errorf("sizes of public_key, user_data, nonce (-want +got):\n%s", diff)
 			}
 			r.times(t, b)
@@ -130,7 +130,7 @@ func TestRealDocuments(t *testing.T) {
 }
 
 // times judges a document around the times of its certificates.
-func (r *real) times(t *testing.T, b []byte) {
+func (r *genuine) times(t *testing.T, b []byte) {
 	t.Helper()
 	instance := func(p *nitropolicy.Policy) {
 		p.PCRs[4] = nitropolicy.Register{Rule: nitropolicy.Instance}
@@ -173,7 +173,7 @@ func (r *real) times(t *testing.T, b []byte) {
 
 // early is who refuses a document two seconds before its timestamp: its leaf may
 // begin only then.
-func (r *real) early() []string {
+func (r *genuine) early() []string {
 	if time.UnixMilli(r.timestamp).Add(-2 * time.Second).Before(time.Unix(r.from, 0)) {
 		return []string{"NITRO-4", "NITRO-5"}
 	}
@@ -182,7 +182,7 @@ func (r *real) early() []string {
 
 // late is who refuses a document a second before its certificates, by a clock
 // that may be slow by a minute: one that was made later than that.
-func (r *real) late() []string {
+func (r *genuine) late() []string {
 	if time.UnixMilli(r.timestamp).Sub(time.Unix(r.from-1, 0)) > time.Minute+time.Second {
 		return []string{"NITRO-5"}
 	}

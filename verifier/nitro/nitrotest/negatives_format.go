@@ -143,10 +143,10 @@ func textChanges() []change {
 
 // registerFieldChanges: NITRO-3, the registers.
 func registerFieldChanges(kind nitropolicy.Kind) []change {
-	set := func(i int, value Item) func(testing.TB, *Evidence) {
+	set := func(value Item) func(testing.TB, *Evidence) {
 		return registersWith(func(e *Evidence) []Pair {
 			pairs := registerPairs(e)
-			pairs[i].Value = value
+			pairs[5].Value = value
 			return pairs
 		})
 	}
@@ -155,13 +155,13 @@ func registerFieldChanges(kind nitropolicy.Kind) []change {
 	}
 	zero := Bytes(make([]byte, 48))
 	list := []change{
-		{"a register of 47 bytes", set(5, Bytes(make([]byte, 47)))},
-		{"a register of 49 bytes", set(5, Bytes(make([]byte, 49)))},
-		{"a register of 32 bytes", set(5, Bytes(make([]byte, 32)))},
-		{"a register null", set(5, Null())},
-		{"a register of no bytes", set(5, Bytes(nil))},
-		{"a register as text", set(5, Text(string(make([]byte, 48))))},
-		{"a register in chunks", set(5, Chunks(make([]byte, 48)))},
+		{"a register of 47 bytes", set(Bytes(make([]byte, 47)))},
+		{"a register of 49 bytes", set(Bytes(make([]byte, 49)))},
+		{"a register of 32 bytes", set(Bytes(make([]byte, 32)))},
+		{"a register null", set(Null())},
+		{"a register of no bytes", set(Bytes(nil))},
+		{"a register as text", set(Text(string(make([]byte, 48))))},
+		{"a register in chunks", set(Chunks(make([]byte, 48)))},
 		{"register 32", add(Number(32), zero)},
 		{"register 2^32", add(Number(1<<32), zero)},
 		{"a negative register", add(Negative(0), zero)},

@@ -89,18 +89,18 @@ func registerRules(kind nitropolicy.Kind) []change {
 	if kind == nitropolicy.NitroTPM {
 		image, own = 4, 15
 	}
-	rule := func(i int, r nitropolicy.Register) func(testing.TB, *Evidence) {
-		return func(_ testing.TB, e *Evidence) { e.Policy.PCRs[i] = r }
+	rule := func(r nitropolicy.Register) func(testing.TB, *Evidence) {
+		return func(_ testing.TB, e *Evidence) { e.Policy.PCRs[3] = r }
 	}
 	return []change{
 		{"nobody gave the release", func(_ testing.TB, e *Evidence) { delete(e.Expected.PCRs, image) }},
 		{"the release has no value", func(_ testing.TB, e *Evidence) { e.Expected.PCRs[image] = [][48]byte{} }},
 		{"nobody gave the configuration", func(_ testing.TB, e *Evidence) { delete(e.Expected.PCRs, own) }},
 		{"nobody expects anything", func(_ testing.TB, e *Evidence) { e.Expected.PCRs = nil }},
-		{"another value is listed", rule(3, nitropolicy.Register{Rule: nitropolicy.Listed, Values: [][48]byte{{1}, {2}, {3}, {4}, {5}, {6}}})},
-		{"an empty list", rule(3, nitropolicy.Register{Rule: nitropolicy.Listed})},
-		{"an empty rule", rule(3, nitropolicy.Register{})},
-		{"an unknown rule", rule(3, nitropolicy.Register{Rule: "some"})},
+		{"another value is listed", rule(nitropolicy.Register{Rule: nitropolicy.Listed, Values: [][48]byte{{1}, {2}, {3}, {4}, {5}, {6}}})},
+		{"an empty list", rule(nitropolicy.Register{Rule: nitropolicy.Listed})},
+		{"an empty rule", rule(nitropolicy.Register{})},
+		{"an unknown rule", rule(nitropolicy.Register{Rule: "some"})},
 		{"no rules", func(_ testing.TB, e *Evidence) { e.Policy.PCRs, e.Policy.Rest = nil, nitropolicy.Any }},
 		{"no rule for the rest", func(_ testing.TB, e *Evidence) { e.Policy.Rest = "" }},
 	}
