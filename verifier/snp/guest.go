@@ -25,25 +25,26 @@ type expectation struct {
 	key    string // of the policy
 	got    []byte
 	accept snppolicy.Values
-	given  [][]byte // by the caller, for the words transcript, release, configuration
-	source string   // who should have given it
+	word   string   // of the policy that stands for what the caller gave
+	given  [][]byte // by the caller
+	source string   // of what was given
 }
 
 // check says whether the field holds one of the accepted values, in words for
 // the verdict.
 func (v *verification) check(e expectation) (ok bool, want, got string) {
-	list, from := e.accept.List, "the policy"
+	var list [][]byte
+	from := "the policy"
 	switch e.accept.Word {
 	case snppolicy.Any:
 		v.log.Waive(e.field, "snp."+e.key+" = \"any\" in the policy")
 		return true, "any: the policy asks for none", hex.EncodeToString(e.got)
 	case snppolicy.Zero:
 		list = [][]byte{make([]byte, len(e.got))}
-	case snppolicy.Transcript, snppolicy.Release, snppolicy.Configuration:
-		list, from = e.given, e.source
 	case "":
-	default:
-		list = nil
+		list = e.accept.List
+	case e.word:
+		list, from = e.given, e.source
 	}
 	want = listed(list, from)
 	got = hex.EncodeToString(e.got)
@@ -80,7 +81,7 @@ func listed(list [][]byte, from string) string {
 // freshness: SNP-D1, all 64 bytes. Zero is no hash: an expectation that nobody
 // has computed.
 func (v *verification) freshness() {
-	e := expectation{field: "report data", key: "report_data", got: v.report.ReportData[:], accept: v.policy.ReportData, source: "the transcript"}
+	e := expectation{field: "report data", key: "report_data", got: v.report.ReportData[:], accept: v.policy.ReportData, word: snppolicy.Transcript, source: "the transcript"}
 	if sum := v.in.Expected.ReportData; sum != nil && *sum != [64]byte{} {
 		e.given = [][]byte{sum[:]}
 	}
@@ -90,7 +91,7 @@ func (v *verification) freshness() {
 
 // measurement: SNP-M1.
 func (v *verification) measurement() {
-	e := expectation{field: "launch measurement", key: "measurements", got: v.report.Measurement[:], accept: v.policy.Measurements, source: "the release"}
+	e := expectation{field: "launch measurement", key: "measurements", got: v.report.Measurement[:], accept: v.policy.Measurements, word: snppolicy.Release, source: "the release"}
 	for i := range v.in.Expected.Measurements {
 		if m := v.in.Expected.Measurements[i]; m != [48]byte{} {
 			e.given = append(e.given, m[:])
@@ -103,7 +104,7 @@ func (v *verification) measurement() {
 // hostData: SNP-M2, with the fields that an ID block sets.
 func (v *verification) hostData() {
 	const id = "SNP-M2"
-	e := expectation{field: "host data", key: "host_data", got: v.report.HostData[:], accept: v.policy.HostData, source: "the configuration"}
+	e := expectation{field: "host data", key: "host_data", got: v.report.HostData[:], accept: v.policy.HostData, word: snppolicy.Configuration, source: "the configuration"}
 	if sum := v.in.Expected.HostData; sum != nil {
 		e.given = [][]byte{sum[:]}
 	}
