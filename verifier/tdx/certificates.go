@@ -36,13 +36,11 @@ type pckChain struct {
 // certificates is TDX-C1.
 func (v *verification) certificates() {
 	const want = "PCK certificate by Intel's Platform or Processor CA under the pinned Intel SGX Root CA, on P-256, valid at the time"
-	root, err := v.in.Roots.open()
-	if err != nil {
-		v.log.Fail("TDX-C1", want, err.Error())
+	if v.root == nil {
+		v.log.Fail("TDX-C1", want, "no root is pinned")
 		return
 	}
-	v.root = root
-	p, err := openPCK(v.q.Data.Chain, root, v.in.Rules)
+	p, err := openPCK(v.q.Data.Chain, v.root, v.in.Rules)
 	if err != nil {
 		v.log.Fail("TDX-C1", want, err.Error())
 		return
@@ -51,22 +49,44 @@ func (v *verification) certificates() {
 	v.log.Pass("TDX-C1", want, fmt.Sprintf("%q by %q, serial %x", p.leaf.Subject.CommonName, p.intermediate.Subject.CommonName, p.leaf.SerialNumber))
 }
 
-// openPCK verifies the chain of a quote: leaf, intermediate and root, in this
-// order and nothing else.
-func openPCK(text []byte, root *x509.Certificate, rules chain.Rules) (*pckChain, error) {
+// readChain reads the chain of a quote: leaf, intermediate and root, in this
+// order and nothing else. The root is compared and not read.
+func readChain(text []byte, root *x509.Certificate) (leaf, intermediate *x509.Certificate, err error) {
 	if n := len(text); n > 0 && text[n-1] == 0 {
 		text = text[:n-1] // most quoting services end the text as C does
 	}
-	certs, err := chain.ParsePEM(text, 3)
+	rest := bytes.TrimSpace(text)
+	var ders [3][]byte
+	for i := range ders {
+		block, after, err := chain.ReadBlock(rest)
+		if err != nil {
+			return nil, nil, fmt.Errorf("certificate %d of leaf, intermediate and root: %w", i, err)
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, nil, fmt.Errorf("certificate %d of leaf, intermediate and root: got block %q", i, block.Type)
+		}
+		ders[i], rest = block.Bytes, bytes.TrimSpace(after)
+	}
+	if len(rest) > 0 {
+		return nil, nil, fmt.Errorf("got %d bytes after leaf, intermediate and root, want none", len(rest))
+	}
+	if !bytes.Equal(ders[2], root.Raw) {
+		return nil, nil, errors.New("root: got another certificate than the pinned one, which it must be byte for byte")
+	}
+	if leaf, err = chain.ParseCertificate(ders[0]); err != nil {
+		return nil, nil, fmt.Errorf("leaf: %w", err)
+	}
+	if intermediate, err = chain.ParseCertificate(ders[1]); err != nil {
+		return nil, nil, fmt.Errorf("intermediate: %w", err)
+	}
+	return leaf, intermediate, nil
+}
+
+// openPCK verifies the chain of a quote.
+func openPCK(text []byte, root *x509.Certificate, rules chain.Rules) (*pckChain, error) {
+	leaf, intermediate, err := readChain(text, root)
 	if err != nil {
 		return nil, fmt.Errorf("PCK chain: %w", err)
-	}
-	if len(certs) != 3 {
-		return nil, fmt.Errorf("PCK chain: got %d certificates, want leaf, intermediate and root", len(certs))
-	}
-	leaf, intermediate := certs[0], certs[1]
-	if !bytes.Equal(certs[2].Raw, root.Raw) {
-		return nil, fmt.Errorf("PCK chain: root: got %q, which is not the pinned certificate byte for byte", certs[2].Subject.String())
 	}
 	if got := leaf.Subject.CommonName; got != namePCK {
 		return nil, fmt.Errorf("PCK chain: leaf: got %q, want %q", got, namePCK)
@@ -74,7 +94,8 @@ func openPCK(text []byte, root *x509.Certificate, rules chain.Rules) (*pckChain,
 	if got := intermediate.Subject.CommonName; got != namePlatform && got != nameProcessor {
 		return nil, fmt.Errorf("PCK chain: intermediate: got %q, want %q or %q", got, namePlatform, nameProcessor)
 	}
-	if err := chain.CheckPathBy([]*x509.Certificate{leaf, intermediate, root}, x509.ECDSAWithSHA256); err != nil {
+	certs := []*x509.Certificate{leaf, intermediate, root}
+	if err := chain.CheckPathBy(certs, x509.ECDSAWithSHA256); err != nil {
 		return nil, fmt.Errorf("PCK chain: %w", err)
 	}
 	for _, c := range certs {

@@ -3,8 +3,6 @@ package tdx
 import (
 	"crypto/x509"
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"strings"
 
 	"safebox/verifier/chain"
@@ -13,7 +11,7 @@ import (
 // Roots are the authorities that a quote may lead to. The zero value is none,
 // which refuses every quote.
 type Roots struct {
-	SGX []byte // certificate in DER, compared byte for byte
+	SGX *x509.Certificate // a chain's own is compared with it byte for byte
 }
 
 // PinnedRoots gives Intel's own.
@@ -22,19 +20,11 @@ func PinnedRoots() Roots {
 	if err != nil {
 		return Roots{}
 	}
-	return Roots{SGX: der}
-}
-
-// open parses the root.
-func (r Roots) open() (*x509.Certificate, error) {
-	if len(r.SGX) == 0 {
-		return nil, errors.New("no root is pinned")
-	}
-	c, err := chain.ParseCertificate(r.SGX)
+	c, err := chain.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("pinned root: %w", err)
+		return Roots{}
 	}
-	return c, nil
+	return Roots{SGX: c}
 }
 
 // intelSGXRootCA is Intel SGX Root CA, of 2018-05-21 to 2049-12-31, as it is in

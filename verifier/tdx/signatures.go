@@ -1,7 +1,6 @@
 package tdx
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
@@ -22,23 +21,36 @@ func (v *verification) signatures() {
 }
 
 func (q *Quote) checkSignatures(pck *ecdsa.PublicKey) error {
-	d := &q.Data
+	if err := q.Data.checkReport(pck); err != nil {
+		return fmt.Errorf("QE report: %w", err)
+	}
+	return q.checkSignature()
+}
+
+// checkReport checks that the PCK signed the report and that the report binds
+// the attestation key.
+func (d *SignatureData) checkReport(pck *ecdsa.PublicKey) error {
 	if !verifyRaw(pck, d.Report.raw, &d.QESignature) {
-		return errors.New("QE report: the signature is not of the PCK")
+		return errors.New("the signature is not of the PCK")
 	}
 	h := sha256.New()
 	h.Write(d.Key[:])
 	h.Write(d.AuthData)
 	var want [64]byte
 	h.Sum(want[:0])
-	if !bytes.Equal(d.Report.ReportData[:], want[:]) {
-		return fmt.Errorf("QE report: report data: got %x, want %x: the attestation key is another one", d.Report.ReportData, want)
+	if d.Report.ReportData != want {
+		return fmt.Errorf("report data: got %x, want %x: the attestation key is another one", d.Report.ReportData, want)
 	}
-	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append([]byte{4}, d.Key[:]...))
+	return nil
+}
+
+// checkSignature checks that the attestation key signed header and body.
+func (q *Quote) checkSignature() error {
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append([]byte{4}, q.Data.Key[:]...))
 	if err != nil {
 		return fmt.Errorf("attestation key: %w", err)
 	}
-	if !verifyRaw(key, q.signed, &d.Signature) {
+	if !verifyRaw(key, q.signed, &q.Data.Signature) {
 		return errors.New("quote: the signature is not of the attestation key: header or body were changed")
 	}
 	return nil

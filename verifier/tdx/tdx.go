@@ -98,7 +98,7 @@ type verification struct {
 }
 
 func newVerification(in Input, q *Quote, log *check.Recorder) *verification {
-	v := &verification{in: in, policy: in.Policy, log: log, q: q}
+	v := &verification{in: in, policy: in.Policy, log: log, q: q, root: in.Roots.SGX}
 	if v.policy == nil {
 		v.policy = new(tdxpolicy.Policy)
 	}

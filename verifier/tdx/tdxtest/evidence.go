@@ -150,7 +150,7 @@ func (e *Evidence) Input(t testing.TB) tdx.Input {
 			TCBInfos:   []endorse.Signed{pcstest.Sign(t, or(e.By.Info, k.TCB), e.Info.JSON())},
 			Identities: []endorse.Signed{pcstest.Sign(t, or(e.By.Identity, k.TCB), e.Identity.JSON())},
 		},
-		Expected: e.Expected, Rules: e.Rules, Policy: e.ReadPolicy(t), Roots: tdx.Roots{SGX: root.Raw},
+		Expected: e.Expected, Rules: e.Rules, Policy: e.ReadPolicy(t), Roots: tdx.Roots{SGX: root},
 	}
 }
 

@@ -18,7 +18,10 @@ import (
 func chainNegatives() []negative {
 	return []negative{
 		{id: "TDX-C1", name: "no root is pinned", after: func(_ testing.TB, in *tdx.Input) { in.Roots = tdx.Roots{} }},
-		{id: "TDX-C1", name: "pinned root is no certificate", after: func(_ testing.TB, in *tdx.Input) { in.Roots.SGX = in.Roots.SGX[:100] }},
+		{id: "TDX-C1", name: "certificate request in the chain", after: edit(func(q *tdx.Quote) {
+			q.Data.Chain = bytes.Replace(q.Data.Chain, []byte("N CERTIFICATE-----"), []byte("N CERTIFICATE REQUEST-----"), 1)
+			q.Data.Chain = bytes.Replace(q.Data.Chain, []byte("D CERTIFICATE-----"), []byte("D CERTIFICATE REQUEST-----"), 1)
+		})},
 		{id: "TDX-C1", name: "root of the same name and key with another serial number", after: chainOf(func(t testing.TB, e *Evidence, c []*x509.Certificate) []*x509.Certificate {
 			other := *e.Templates.Root
 			other.SerialNumber = big.NewInt(99)
@@ -201,7 +204,7 @@ func twoLists(t testing.TB, in *tdx.Input) {
 	older := *e.Templates.PCKCRL
 	older.ThisUpdate = older.ThisUpdate.AddDate(0, 0, -1)
 	revoke(&older, e.Templates.PCK.SerialNumber)
-	intermediate := issue(t, e.Templates.Intermediate, parse(t, in.Roots.SGX), &e.Keys.Intermediate.PublicKey, e.Keys.Root)
+	intermediate := issue(t, e.Templates.Intermediate, in.Roots.SGX, &e.Keys.Intermediate.PublicKey, e.Keys.Root)
 	in.Endorsements.CRLs = append(in.Endorsements.CRLs, list(t, &older, intermediate, e.Keys.Intermediate))
 }
 
