@@ -375,16 +375,12 @@ func TestRuntimeLog(t *testing.T) {
 }
 
 // TestDecodeClaims compares a decoded quote with what the Confidential
-// Containers' trustee reads in it (parse_tdx_claims_expected.json), and replays
-// the log that stands there.
+// Containers' trustee reads in it (parse_tdx_claims_expected.json; the log in
+// that file is of another guest).
 func TestDecodeClaims(t *testing.T) {
 	var want struct {
 		Quote struct{ Header, Body map[string]string }
 		PIID  string `json:"platform_instance_id"`
-		Log   []struct {
-			Index   int // of the measurement register
-			Digests []struct{ Digest string }
-		} `json:"uefi_event_logs"`
 	}
 	if err := json.Unmarshal(read(t, "trustee/parse_tdx_claims_expected.json"), &want); err != nil {
 		t.Fatal(err)
@@ -413,14 +409,6 @@ func TestDecodeClaims(t *testing.T) {
 	}
 	if diff := cmp.Diff(want.Quote.Header, header); diff != "" {
 		t.Errorf("header (-want +got):\n%s", diff)
-	}
-	var replayed [4][48]byte
-	for _, e := range want.Log {
-		r := &replayed[e.Index-1]
-		*r = sha512.Sum384(append(r[:], unhex(t, e.Digests[0].Digest)...))
-	}
-	if replayed != b.RTMR {
-		t.Errorf("registers: got %x, want %x by the log beside them", b.RTMR, replayed)
 	}
 	// trustee prints the platform instance ID from its last byte to its first.
 	id := unhex(t, want.PIID)
