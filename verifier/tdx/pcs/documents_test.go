@@ -121,7 +121,10 @@ func TestEdits(t *testing.T) {
 			{`"fmspc":"90C06F000000"`, `"fmspc":"90C06F00000\u0030"`, ""},
 			{`"pceId":"0000"`, `"pceId":"00000"`, "4 hexadecimal digits"},
 			{issued, "2026-11-20T10:00:00+00:00", "want the form"},
+			{issued, "2026-11-20T11:00:00+01:00", "want the form"},
 			{issued, "2026-11-20T10:00:00.5Z", "want the form"},
+			{issued, "2026-11-20T10:00:00,5Z", "want the form"},
+			{issued, "2026-11-20T1:00:00Z", "want the form"},
 			{issued, "2026-11-20 10:00:00Z", "want the form"},
 			{issued, "2026-11-20t10:00:00Z", "want the form"},
 			{issued, "2026-11-31T10:00:00Z", "want the form"},
@@ -155,6 +158,7 @@ func TestEdits(t *testing.T) {
 			{`{"isvsvn":3},"tcbDate":"2026-05-13T00:00:00Z","tcbStatus":"UpToDate"`, `{"isvsvn":3},"tcbDate":"2026-05-13T00:00:00Z","tcbStatus":"SWHardeningNeeded"`, "not one that a level"},
 			{`{"isvsvn":3},"tcbDate":"2026-05-13T00:00:00Z","tcbStatus":"UpToDate"`, `{"isvsvn":3},"tcbDate":"2026-05-13T00:00:00Z","tcbStatus":"Revoked"`, ""},
 			{`["INTEL-SA-00106","INTEL-SA-00115"]`, `[]`, ""},
+			{`["INTEL-SA-00106","INTEL-SA-00115"]`, `["INTEL\nSA"]`, "printable ASCII"},
 			{`["INTEL-SA-00106","INTEL-SA-00115"]`, `["` + strings.Repeat("x", 65) + `"]`, "at most 64"},
 			{`["INTEL-SA-00106","INTEL-SA-00115"]`, `["INTEL-SA-00106"`, "no"},
 			{`["INTEL-SA-00106","INTEL-SA-00115"]`, `"INTEL-SA-00106"`, "no"},
@@ -305,16 +309,12 @@ func TestSigner(t *testing.T) {
 		"longer name": pcstest.SignerOf(t, change(func(c *x509.Certificate) { c.Subject.CommonName += " 2" }), elliptic.P256()),
 		"CA":          pcstest.SignerOf(t, change(func(c *x509.Certificate) { c.IsCA = true }), elliptic.P256()),
 		"key usage":   pcstest.SignerOf(t, change(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCertSign }), elliptic.P256()),
-		"P-384":       pcstest.SignerOf(t, pcstest.SignerTemplate(), elliptic.P384()),
+		"P-224":       pcstest.SignerOf(t, pcstest.SignerTemplate(), elliptic.P224()),
 		"nobody":      {Key: pcstest.NewSigner(t).Key},
 		"other key":   {Key: pcstest.NewSigner(t).Key, Certificate: pcstest.NewSigner(t).Certificate},
 	} {
 		for _, k := range kinds() {
-			s := endorse.Signed{Body: []byte(k.good), Signature: make([]byte, 64)}
-			if name != "P-384" {
-				s = pcstest.Sign(t, signer.Key, k.good)
-			}
-			if err := k.open(s, signer.Certificate); err == nil || !strings.Contains(err.Error(), "certificate") {
+			if err := k.open(pcstest.Sign(t, signer.Key, k.good), signer.Certificate); err == nil || !strings.Contains(err.Error(), "certificate") {
 				t.Errorf("%s, %s: %v", k.name, name, err)
 			}
 		}

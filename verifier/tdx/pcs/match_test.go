@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,6 +218,19 @@ func TestEveryComponent(t *testing.T) {
 	e.PCESVN = 300
 	if r, _ := rank(e, s); r != 1 {
 		t.Errorf("PCESVN high: level %d", r)
+	}
+}
+
+// TestBehindTheBest: what is too low is said of the best level, not of the next.
+func TestBehindTheBest(t *testing.T) {
+	made := pcstest.NewTCBInfo(issued, next)
+	made.Levels = slices.Insert(made.Levels, 1, made.Levels[0])
+	made.Levels[0].SGX[5] = 9
+	pck := pcstest.NewPCKExtension()
+	pck.PCESVN = 12
+	m, err := openTCBInfo(t, made).MatchPlatform(parsePCK(t, pck), svn(t, "070102"))
+	if err != nil || m.Rank != 3 || m.Of != 3 || !strings.HasPrefix(m.Behind, "SGX TCB component 6 is 1, want 9") {
+		t.Errorf("%v, %v", m, err)
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,22 +124,64 @@ func TestExtensionRefused(t *testing.T) {
 	}
 }
 
-// TestExtensionStrictDER changes bytes of a good extension that change no value.
+// TestExtensionStrictDER changes the encoding of a good extension, with the
+// lengths around it mended, in ways that change no value.
 func TestExtensionStrictDER(t *testing.T) {
 	good := pcstest.NewPCKExtension().DER(t)
-	for name, changed := range map[string][]byte{
+	cases := map[string][]byte{
 		"empty":                    {},
 		"nothing in it":            {0x30, 0x00},
 		"byte after":               append(bytes.Clone(good), 0),
 		"cut":                      good[:len(good)-1],
 		"set":                      append([]byte{0x31}, good[1:]...),
 		"indefinite length":        append(append([]byte{0x30, 0x80}, good[4:]...), 0, 0),
-		"length of 3 bytes":        append([]byte{0x30, 0x83, 0}, good[2:]...),
-		"boolean 01":               replaceOnce(t, good, pcstest.Member(t, false, 7, 3).FullBytes, 1),
-		"length in two bytes":      longLength(t, good, pcstest.Member(t, []byte{0, 0}, 3).FullBytes, 0x81),
-		"length in three bytes":    longLength(t, good, pcstest.Member(t, []byte{0, 0}, 3).FullBytes, 0x82),
-		"integer with zero before": paddedInteger(t, good),
+		"length in 3 bytes":        append([]byte{0x30, 0x83, 0}, good[2:]...),
+		"length over what is left": append([]byte{0x30, 0x82, 0xff, 0xff}, good[4:]...),
+	}
+	replace := func(old, changed string) func([]byte) []byte {
+		return func(m []byte) []byte { return replaceOnce(t, m, old, changed) }
+	}
+	null := func(m []byte) []byte { return append([]byte{0x30, m[1] + 2}, append(m[2:], 5, 0)...) }
+	for _, c := range []struct {
+		name   string
+		arcs   []int
+		change func(member []byte) []byte
+	}{
+		{"boolean 01", []int{7, 3}, replace("010100", "010101")},
+		{"boolean of 2 bytes", []int{7, 3}, func(m []byte) []byte { return replaceOnce(t, m, "0101", "01020000")[:len(m)+1] }},
+		{"integer for a boolean", []int{7, 3}, replace("010100", "020100")},
+		{"length in one byte more", []int{3}, func(m []byte) []byte { return append([]byte{0x30, 0x81}, m[1:]...) }},
+		{"length in two bytes more", []int{3}, func(m []byte) []byte { return append([]byte{0x30, 0x82, 0}, m[1:]...) }},
+		{"integer with a zero before", []int{2, 17}, func(m []byte) []byte { return longer(replaceOnce(t, m, "02010d", "0202000d")) }},
+		{"empty integer", []int{2, 16}, func(m []byte) []byte { m = replaceOnce(t, m, "020100", "0200"); m[1]--; return m }},
+		{"integer for an enumerated", []int{5}, replace("0a0101", "020101")},
+		{"enumerated for an integer", []int{2, 17}, replace("02010d", "0a010d")},
+		{"integer for an octet string", []int{3}, replace("04020000", "02020000")},
+		{"other OID", []int{3}, replace("f84d010d01", "f84d010d02")},
+		{"other last arc", []int{3}, replace("010d0103", "010d0104")},
+		{"OID with a zero before", []int{3}, func(m []byte) []byte { return longer(replaceOnce(t, m, "060a2a", "060b802a")) }},
+		{"null after an octet string", []int{4}, null},
+		{"null after an enumerated", []int{5}, null},
+		{"null after an integer", []int{2, 17}, null},
+		{"null after a boolean", []int{7, 2}, null},
+		{"fourth member of the configuration", []int{7, 3}, func(m []byte) []byte { return append(m, pcstest.Member(t, false, 7, 4).FullBytes...) }},
+		{"two members changed places", []int{7, 2}, replace("010d010702", "010d010703")},
+		{"member left out of the configuration", []int{7, 1}, func([]byte) []byte { return nil }},
 	} {
+		e, found := pcstest.NewPCKExtension(), 0
+		e.Rewrite = func(m []byte, arcs ...int) []byte {
+			if !slices.Equal(arcs, c.arcs) {
+				return m
+			}
+			found++
+			return c.change(m)
+		}
+		cases[c.name] = e.DER(t)
+		if found != 1 {
+			t.Fatalf("%s: member %v was written %d times", c.name, c.arcs, found)
+		}
+	}
+	for name, changed := range cases {
 		if _, err := pcs.ParseSGXExtension(certificateWith(pkix.Extension{Id: pcstest.OID(), Value: changed})); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
@@ -151,45 +195,23 @@ func TestExtensionStrictDER(t *testing.T) {
 	}
 }
 
-// replaceOnce sets the last byte of the only occurrence of a member.
-func replaceOnce(t testing.TB, good, member []byte, last byte) []byte {
+// replaceOnce changes the only occurrence of some bytes, in hexadecimal digits.
+func replaceOnce(t testing.TB, in []byte, old, changed string) []byte {
 	t.Helper()
-	if bytes.Count(good, member) != 1 {
-		t.Fatalf("%x is not once in the extension", member)
-	}
-	changed := bytes.Clone(good)
-	changed[bytes.Index(good, member)+len(member)-1] = last
-	return changed
+	return unhexed(t, pcstest.Edit(t, hex.EncodeToString(in), old, changed))
 }
 
-// longLength writes the length of a member's sequence in a longer form than DER
-// allows, and mends the outer length.
-func longLength(t testing.TB, good, member []byte, form byte) []byte {
+func unhexed(t testing.TB, digits string) []byte {
 	t.Helper()
-	long := append([]byte{0x30, form}, member[1:]...)
-	if form == 0x82 {
-		long = append([]byte{0x30, form, 0}, member[1:]...)
+	b, err := hex.DecodeString(digits)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return withMember(t, good, member, long)
+	return b
 }
 
-// paddedInteger writes PCESVN 13 in two bytes.
-func paddedInteger(t testing.TB, good []byte) []byte {
-	t.Helper()
-	e := pcstest.NewPCKExtension()
-	e.PCESVN = 300 // two bytes: 012c
-	long := bytes.Replace(e.DER(t), []byte{0x02, 0x02, 0x01, 0x2c}, []byte{0x02, 0x02, 0x00, 0x0d}, 1)
-	if len(long) != len(good)+1 {
-		t.Fatal("PCESVN was not found")
-	}
-	return long
-}
-
-func withMember(t testing.TB, good, member, changed []byte) []byte {
-	t.Helper()
-	if bytes.Count(good, member) != 1 || good[1] != 0x82 {
-		t.Fatalf("%x is not once in the extension", member)
-	}
-	body := bytes.Replace(good[4:], member, changed, 1)
-	return append([]byte{0x30, 0x82, byte(len(body) >> 8), byte(len(body))}, body...)
+// longer mends the length of a member that has become longer by a byte.
+func longer(member []byte) []byte {
+	member[1]++
+	return member
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -237,6 +238,7 @@ func TestSignatureOverReceivedBytes(t *testing.T) {
 	refused("no signature", endorse.Signed{Body: good.Body})
 	refused("short signature", endorse.Signed{Body: good.Body, Signature: good.Signature[:63]})
 	refused("long signature", endorse.Signed{Body: good.Body, Signature: append(bytes.Clone(good.Signature), 0)})
+	refused("signature with a zero before s", endorse.Signed{Body: good.Body, Signature: slices.Concat(good.Signature[:32], []byte{0}, good.Signature[32:])})
 	refused("zero signature", endorse.Signed{Body: good.Body, Signature: make([]byte, 64)})
 	refused("other document's signature", endorse.Signed{Body: good.Body, Signature: tcbInfoOf(t, "trustee/tcbInfo.json").Signature})
 	refused("nothing", endorse.Signed{})

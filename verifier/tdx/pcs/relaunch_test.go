@@ -61,6 +61,14 @@ func TestRelaunchAdvised(t *testing.T) {
 			s.info.Levels[0].TDX[2], s.now = 3, "070103"
 			s.info.Levels[1].Status = "OutOfDateConfigurationNeeded"
 		}, pcs.RelaunchAdvisedConfigurationNeeded, ""},
+		{"only the level of today needs configuration", func(s *setup) {
+			s.info.Levels[0].TDX[2], s.now = 3, "070103"
+			s.info.Levels[0].Status = "ConfigurationNeeded"
+		}, pcs.RelaunchAdvisedConfigurationNeeded, ""},
+		{"only the level of today needs configuration and software hardening", func(s *setup) {
+			s.info.Levels[0].TDX[2], s.now = 3, "070103"
+			s.info.Levels[0].Status = "ConfigurationAndSWHardeningNeeded"
+		}, pcs.RelaunchAdvisedConfigurationNeeded, ""},
 		{"the launch's microcode is at a level that is revoked", func(s *setup) {
 			s.info.Levels[0].TDX[2], s.now = 3, "070103"
 			s.info.Levels[1].Status = "Revoked"

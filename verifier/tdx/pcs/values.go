@@ -93,12 +93,13 @@ func nibble(c byte) byte {
 	return 0xff
 }
 
-// date reads a date in UTC to the second (RFC 3339; PCS API version 4).
+// date reads a date in UTC to the second (RFC 3339; PCS API version 4), in the
+// one form that time.Format writes: time.Parse takes others too.
 func (r *reader) date() time.Time {
 	at := r.at
 	s := r.text()
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || len(s) != len("2006-01-02T15:04:05Z") || s[19] != 'Z' || s[10] != 'T' {
+	if err != nil || t.UTC().Format(time.RFC3339) != s {
 		r.failAt(at, "date %q, want the form 2006-01-02T15:04:05Z", s)
 	}
 	return t

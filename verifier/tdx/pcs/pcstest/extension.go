@@ -26,6 +26,10 @@ type PCKExtension struct {
 	More        []asn1.RawValue // members after those of the extension
 	LeaveOut    int             // this member (its last arc) is left out; 0: none
 	LeaveOutTCB int             // so of the TCB
+
+	// Rewrite, if there is one, changes the encoding of each member, which arcs
+	// name; what surrounds it gets the lengths that fit.
+	Rewrite func(member []byte, arcs ...int) []byte
 }
 
 // NewPCKExtension makes the extension of a platform that is at the best level of
@@ -60,15 +64,24 @@ func Member(t testing.TB, value any, arcs ...int) asn1.RawValue {
 	return sequence(t, marshal(t, OID(arcs...)), marshal(t, value))
 }
 
+func (p *PCKExtension) member(t testing.TB, value any, arcs ...int) asn1.RawValue {
+	t.Helper()
+	m := Member(t, value, arcs...)
+	if p.Rewrite != nil {
+		m.FullBytes = p.Rewrite(m.FullBytes, arcs...)
+	}
+	return m
+}
+
 // DER writes the extension's value.
 func (p *PCKExtension) DER(t testing.TB) []byte {
 	t.Helper()
 	all := []asn1.RawValue{
-		Member(t, p.PPID, 1), p.tcb(t), Member(t, p.PCEID, 3), Member(t, p.FMSPC, 4), Member(t, p.Type, 5),
+		p.member(t, p.PPID, 1), p.tcb(t), p.member(t, p.PCEID, 3), p.member(t, p.FMSPC, 4), p.member(t, p.Type, 5),
 	}
 	if !p.Processor {
-		flags := sequence(t, Member(t, p.Dynamic, 7, 1), Member(t, p.CachedKeys, 7, 2), Member(t, p.SMT, 7, 3))
-		all = append(all, Member(t, p.PIID, 6), Member(t, flags, 7))
+		flags := sequence(t, p.member(t, p.Dynamic, 7, 1), p.member(t, p.CachedKeys, 7, 2), p.member(t, p.SMT, 7, 3))
+		all = append(all, p.member(t, p.PIID, 6), p.member(t, flags, 7))
 	}
 	if p.LeaveOut > 0 {
 		all = append(all[:p.LeaveOut-1], all[p.LeaveOut:]...)
@@ -80,13 +93,13 @@ func (p *PCKExtension) tcb(t testing.TB) asn1.RawValue {
 	t.Helper()
 	var all []asn1.RawValue
 	for i, svn := range p.Components {
-		all = append(all, Member(t, big.NewInt(svn), 2, i+1))
+		all = append(all, p.member(t, big.NewInt(svn), 2, i+1))
 	}
-	all = append(all, Member(t, big.NewInt(p.PCESVN), 2, 17), Member(t, p.CPUSVN, 2, 18))
+	all = append(all, p.member(t, big.NewInt(p.PCESVN), 2, 17), p.member(t, p.CPUSVN, 2, 18))
 	if p.LeaveOutTCB > 0 {
 		all = append(all[:p.LeaveOutTCB-1], all[p.LeaveOutTCB:]...)
 	}
-	return Member(t, sequence(t, append(all, p.TCBMore...)...), 2)
+	return p.member(t, sequence(t, append(all, p.TCBMore...)...), 2)
 }
 
 // Extension gives it as an extension for x509.CreateCertificate.
