@@ -27,13 +27,11 @@ func (v *verification) checkRegisters() {
 	if i < 0 {
 		return // TPM-E4 or TPM-Q1 say why there is nothing to compare
 	}
-	want, err := "values that the policy lists", error(nil)
 	if p.ReleaseRegisters {
-		want, err = "the release's values", v.compareRelease(v.quotes[i])
-	} else {
-		err = v.comparePolicy(v.quotes[i])
+		v.log.Check("TPM-R", v.compareRelease(v.quotes[i]), "the release's values", "these")
+		return
 	}
-	v.log.Check("TPM-R", err, want, "these")
+	v.log.Check("TPM-R", v.comparePolicy(v.quotes[i]), "values that the policy lists", "these")
 }
 
 func (v *verification) comparePolicy(q quote) error {

@@ -186,26 +186,26 @@ func banks() []wrong {
 }
 
 func secureBoots() []wrong {
-	off := secureBoot(nil, nil, nil, nil, nil)
+	off := secureBoot(nil, nil, nil, nil)
 	return []wrong{
 		{"TPM-E5", "on, the policy wants it off", Google, func(m *Machine) {
-			m.withSecureBoot(secureBoot([]byte{1}, []byte("PK"), []byte("KEK"), []byte("db"), nil))
+			m.withSecureBoot(secureBoot([]byte{1}, []byte("PK"), []byte("KEK"), []byte("db")))
 		}},
 		{"TPM-E5", "off, but keys are enrolled", Google, func(m *Machine) {
-			m.withSecureBoot(secureBoot([]byte{0}, []byte("PK"), nil, nil, nil))
+			m.withSecureBoot(secureBoot([]byte{0}, []byte("PK"), nil, nil))
 		}},
 		{"TPM-E5", "off, the policy wants it on", secureBootOn, func(m *Machine) {
-			m.withSecureBoot(secureBoot([]byte{0}, []byte("PK"), []byte("KEK"), []byte("TEST db"), nil))
+			m.withSecureBoot(secureBoot([]byte{0}, []byte("PK"), []byte("KEK"), []byte("TEST db")))
 		}},
 		{"TPM-E5", "on, with other keys in db", secureBootOn, func(m *Machine) {
-			m.withSecureBoot(secureBoot([]byte{1}, []byte("PK"), []byte("KEK"), []byte("test db"), nil))
+			m.withSecureBoot(secureBoot([]byte{1}, []byte("PK"), []byte("KEK"), []byte("test db")))
 		}},
 		{"TPM-E5", "policy names no variables", secureBootOn, func(m *Machine) {
 			m.Change = func(p *tpmpolicy.Policy) { p.Variables = nil }
 		}},
 		{"TPM-E5", "policy wants no state", Google, func(m *Machine) { m.Change = func(p *tpmpolicy.Policy) { p.SecureBoot = "" } }},
 		{"TPM-E5", "what booted extends SecureBoot = 1 itself, and the first event's type is a lie", looseOn, func(m *Machine) {
-			late := secureBoot([]byte{1}, []byte("PK"), []byte("KEK"), []byte("TEST db"), nil)
+			late := secureBoot([]byte{1}, []byte("PK"), []byte("KEK"), []byte("TEST db"))
 			m.withSecureBoot(off)
 			m.Events = append(m.Events, late...)
 			m.Logged = slices.Clone(m.Events)

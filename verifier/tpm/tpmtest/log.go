@@ -38,7 +38,7 @@ func variable(guid, name string, value []byte) []byte {
 }
 
 // secureBoot are the five events of PCR 7.
-func secureBoot(on, pk, kek, db, dbx []byte) []Event {
+func secureBoot(on, pk, kek, db []byte) []Event {
 	var events []Event
 	for _, v := range []struct {
 		guid, name string
@@ -48,7 +48,7 @@ func secureBoot(on, pk, kek, db, dbx []byte) []Event {
 		{globalVariable, "PK", pk},
 		{globalVariable, "KEK", kek},
 		{imageSecurity, "db", db},
-		{imageSecurity, "dbx", dbx},
+		{imageSecurity, "dbx", nil},
 	} {
 		events = append(events, Event{PCR: 7, Type: eventlog.EFIVariableDriverConfig, Data: variable(v.guid, v.name, v.value)})
 	}
@@ -62,7 +62,7 @@ func appliance() []Event {
 		{PCR: 0, Type: eventlog.SCRTMVersion, Data: []byte("1\x00\x00\x00")},
 		{PCR: 0, Type: eventlog.EFIPlatformFirmwareBlob, Data: make([]byte, 16), Hashed: []byte("firmware")},
 	}
-	events = append(events, secureBoot(nil, nil, nil, nil, nil)...)
+	events = append(events, secureBoot(nil, nil, nil, nil)...)
 	for pcr := range uint32(8) {
 		events = append(events, Event{PCR: pcr, Type: eventlog.Separator, Data: make([]byte, 4)})
 	}

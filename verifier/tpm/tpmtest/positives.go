@@ -80,7 +80,7 @@ func sha512(t testing.TB) *Machine {
 // secureBootOn trusts the authority "TEST db".
 func secureBootOn(t testing.TB) *Machine {
 	m := Google(t)
-	m.withSecureBoot(secureBoot([]byte{1}, []byte("PK"), []byte("KEK"), []byte("TEST db"), nil))
+	m.withSecureBoot(secureBoot([]byte{1}, []byte("PK"), []byte("KEK"), []byte("TEST db")))
 	// SHA-256 of "TEST db", by sha256sum.
 	m.Policy = append(m.Policy, `secure_boot = "off"`, `secure_boot = "on"`, `variables = "any"`,
 		`variables = [{name = "db", sha256 = ["b7f853b08d6cbf680006be327cc3390413e99be14a998ad7ba6dec24b15fbca3"]}]`)

@@ -62,14 +62,18 @@ func (m *Machine) public() []byte {
 		b = u32(b, 0)
 		return append(u16(nil, uint16(tpm.AlgRSA)), sized(b, k.N.Bytes())...)
 	case *ecdsa.PublicKey:
-		size := k.Params().BitSize / 8
+		point, err := k.Bytes() // 4, x, y
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		size := len(point) / 2
 		curve := tpm.CurveP256
 		if size == 48 {
 			curve = tpm.CurveP384
 		}
 		b = u16(u16(b, uint16(curve)), uint16(tpm.AlgNull))
-		b = sized(b, k.X.FillBytes(make([]byte, size)))
-		return append(u16(nil, uint16(tpm.AlgECC)), sized(b, k.Y.FillBytes(make([]byte, size)))...)
+		b = sized(b, point[1:1+size])
+		return append(u16(nil, uint16(tpm.AlgECC)), sized(b, point[1+size:])...)
 	}
 	m.t.Fatal("tpmtest: kind of key")
 	return nil
