@@ -196,6 +196,37 @@ func TestRealIdentities(t *testing.T) {
 	}
 }
 
+// TestRealQuotingEnclaves compares the quoting enclave of each quote, whose
+// report lies after the body and the quote's signature and key, with Intel's
+// identity. The ISVSVNs were read with Python's struct; all are at least 4, the
+// only level.
+func TestRealQuotingEnclaves(t *testing.T) {
+	q, err := pcs.OpenIdentity(identityOf(t, "dcap-qvl/tdx_quote_outdated_collateral.json"), intelSigner(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const v3, v4, v5 = 48 + 384 + 4 + 128, 48 + 584 + 4 + 128 + 6, 48 + 6 + 648 + 4 + 128 + 6
+	for name, want := range map[string]struct {
+		at  int
+		svn byte
+		err string
+	}{
+		"dcap-qvl/tdx_quote":                      {v4, 6, ""},
+		"dcap-qvl/tdx_quote_outdated":             {v5, 7, ""},
+		"go-tdx-guest/ccel/cos-113-tdx-quote.dat": {v4, 6, ""},
+		"go-tdx-guest/tdx_prod_quote_SPR_E4.dat":  {v4, 4, ""},
+		"trustee/tdx_quote_4.dat":                 {v4, 4, ""},
+		"trustee/tdx_quote_5.dat":                 {v5, 6, ""},
+		"dcap-qvl/sgx_quote":                      {v3, 10, "MRSIGNER 8c4f5775d796503e"}, // the enclave for SGX
+	} {
+		r := (*[pcs.ReportSize]byte)(read(t, name)[want.at:])
+		checkError(t, name, q.Check(r), want.err)
+		if m, err := q.Match(r); err != nil || m.Status != pcs.UpToDate || m.Rank != 1 || r[258] != want.svn {
+			t.Errorf("%s: ISVSVN %d, %v, %v", name, r[258], m, err)
+		}
+	}
+}
+
 // TestSGXCollateral: what Intel signed for SGX is not taken for TDX, and one kind
 // of document not for the other.
 func TestSGXCollateral(t *testing.T) {

@@ -99,7 +99,8 @@ func (r *reader) date() time.Time {
 	at := r.at
 	s := r.text()
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.UTC().Format(time.RFC3339) != s {
+	var again [32]byte
+	if err != nil || string(t.UTC().AppendFormat(again[:0], time.RFC3339)) != s {
 		r.failAt(at, "date %q, want the form 2006-01-02T15:04:05Z", s)
 	}
 	return t
