@@ -91,7 +91,8 @@ func payloadChanges() []change {
 		{"two maps", payload(func(b []byte) []byte { return append(b, Map()...) })},
 		{"one byte after it", payload(func(b []byte) []byte { return append(b, 0) })},
 		{"cut", payload(func(b []byte) []byte { return b[:len(b)-1] })},
-		{"a tag in it", add(Text("nonce2"), append(head(6, 2), Bytes(nil)...))},
+		{"user_data with a tag", fields(with("user_data", append(head(6, 24), Bytes(nil)...)))},
+		{"a key with a tag", add(append(head(6, 24), Text("nonce")...), Null())},
 		{"nested too deep", fields(with("user_data", Nested(5)))},
 		{"3,000 more keys", fields(func(pairs []Pair) []Pair {
 			for i := range 3000 {
