@@ -3,6 +3,8 @@ package snppolicy
 import (
 	"fmt"
 	"strings"
+
+	"safebox/measure/snp/idblock"
 )
 
 // waived begins the sentence about what is not checked.
@@ -140,7 +142,7 @@ func (p *Policy) explainCPUs() []string {
 		if c.GuestPolicy != 0 {
 			s = append(s, fmt.Sprintf("The guest policy on %s has %s.", c.Name, c.Bits()))
 		}
-		if c.Product != Milan && c.Bits() != heracles {
+		if c.Product != Milan && !c.GuestPolicy.Has(heracles) {
 			s = append(s, waived+"the host of "+c.Name+" may see and move ciphertext (Heracles, AMD-SB-3021): guest_policy does not ask for both bits against it.")
 		}
 	}
@@ -148,7 +150,7 @@ func (p *Policy) explainCPUs() []string {
 }
 
 // heracles are the bits of the guest policy that answer AMD-SB-3021.
-const heracles = "CIPHERTEXT_HIDING_DRAM, PAGE_SWAP_DISABLE"
+const heracles = idblock.CiphertextHidingDRAM | idblock.PageSwapDisabled
 
 // explain says what a field must hold.
 func (v *Values) explain(what string) string {
