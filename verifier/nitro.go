@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"safebox/measure/tpm/golden"
+	"safebox/verifier/evidence"
 	"safebox/verifier/nitro"
 	"safebox/verifier/policy"
 	"safebox/verifier/release"
@@ -69,11 +70,10 @@ func (v *verification) expectNitro(kind nitro.Kind, want *nitro.Expected) error 
 		}
 		want.PCRs[index] = [][48]byte{value}
 	}
-	runtime := v.evidence.Nitro.Runtime
+	config := []evidence.RuntimeEvent{{Kind: evidence.KindConfig, Digest: v.config}}
 	if kind == nitro.NitroTPM {
-		want.PCRs[runtimePCR] = [][48]byte{[48]byte(replayRuntime(golden.SHA384, runtime))}
+		want.PCRs[runtimePCR] = [][48]byte{[48]byte(replayRuntime(golden.SHA384, v.evidence.Nitro.Runtime))}
 	} else {
-		config := runtime[:min(1, len(runtime))]
 		want.PCRs[enclaveConfigPCR] = [][48]byte{[48]byte(replayRuntime(golden.SHA384, config))}
 	}
 	return nil

@@ -26,7 +26,7 @@ func pinnedRoots() roots {
 
 // checkPlatform runs the checks of the evidence's platform.
 func (v *verification) checkPlatform() {
-	if v.evidence == nil || v.policy == nil {
+	if v.evidence == nil || v.policy == nil || !v.policy.Accepts(v.evidence.Platform) {
 		return
 	}
 	switch v.evidence.Platform {

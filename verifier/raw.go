@@ -41,7 +41,7 @@ func verifyRaw(in RawInput, r roots) *Result {
 	}
 	v.readCollateral()
 	v.checkTime()
-	if v.policy != nil {
+	if v.policy != nil && v.policy.Accepts(in.Platform) {
 		v.checkRaw()
 	}
 	v.checkMemory()

@@ -16,6 +16,7 @@ import (
 	"safebox/verifier/evidence"
 	"safebox/verifier/hostile"
 	"safebox/verifier/memory"
+	"safebox/verifier/policy"
 	"safebox/verifier/release"
 )
 
@@ -33,8 +34,8 @@ func refusals() []refusal {
 
 func sessionRefusals() []refusal {
 	return []refusal{
-		{"policy is no TOML", "POL-1", false, withPolicy("[vtpm]", "[vtpm")},
-		{"policy of nobody", "POL-1", false, func(_ testing.TB, in Input) Input { in.Policy = nil; return in }},
+		{"policy is no TOML", "POL-1", true, withPolicy("[vtpm]", "[vtpm")},
+		{"policy of nobody", "POL-1", true, func(_ testing.TB, in Input) Input { in.Policy = nil; return in }},
 		{"policy is stale", "POL-2", false, func(_ testing.TB, in Input) Input {
 			in.At = time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC)
 			return in
@@ -45,8 +46,21 @@ func sessionRefusals() []refusal {
 			in.Evidence = append(bytes.Clone(in.Evidence), '\n')
 			return in
 		}},
-		{"evidence of 100 MB", "EV-1", false, func(_ testing.TB, in Input) Input {
+		{"evidence of 100 MB", "EV-1", true, func(_ testing.TB, in Input) Input {
 			in.Evidence = append(bytes.Clone(in.Evidence), make([]byte, 100<<20)...)
+			return in
+		}},
+		{"review was before", "POL-2", true, withPolicy("review = 2027-05-31", "review = 2026-11-01")},
+		{"platform is not the policy's", "PLAT-1", true, func(t testing.TB, in Input) Input {
+			var err error
+			if in.Policy, err = policy.Profile(policy.Test, []string{"nitro"}); err != nil {
+				t.Fatal(err)
+			}
+			return in
+		}},
+		{"challenge of nobody for a known key", "CH-1", true, func(t testing.TB, in Input) Input {
+			in = withForger(nil, nil)(t, in)
+			in.Challenge, in.Secret = []byte{}, nil
 			return in
 		}},
 		{"another platform", "PLAT-1", false, withEvidence(func(_ testing.TB, e *evidence.Evidence) {
@@ -120,7 +134,7 @@ func sessionRefusals() []refusal {
 
 func releaseRefusals() []refusal {
 	return []refusal{
-		{"no bundle", "REL-1", false, func(_ testing.TB, in Input) Input { in.Bundle = nil; return in }},
+		{"no bundle", "REL-1", true, func(_ testing.TB, in Input) Input { in.Bundle = nil; return in }},
 		{"bundle without its end", "REL-1", false, func(_ testing.TB, in Input) Input { in.Bundle = in.Bundle[:len(in.Bundle)-512]; return in }},
 		{"release with a weaker rule", "REL-1", false, func(t testing.TB, in Input) Input {
 			text := bytes.Replace(readFile(t, "boot/release.json"), []byte(`"name":"pcr4","rule":"exact"`), []byte(`"name":"pcr4","rule":"fixed-disk"`), 1)

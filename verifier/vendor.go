@@ -54,23 +54,20 @@ func (v *verification) readCollateral() {
 	for _, f := range v.in.Collateral {
 		set.Add(f.Name, f.Bytes)
 	}
+	v.endorsements = set
 	const want = "certificates, lists and bundles that decode"
 	if b := endorsementsOf(v.evidence); len(b) > 0 {
 		if _, err := endorse.Decode(b); err != nil {
 			v.log.Fail("COL-1", want, "endorsements in the evidence: "+err.Error())
-			return
+		} else {
+			set.Add("evidence", b)
 		}
-		set.Add("evidence", b)
 	}
 	got := fmt.Sprintf("%d certificates, %d revocation lists, %d TCB infos, %d QE identities",
 		len(set.Certificates), len(set.CRLs), len(set.TCBInfos), len(set.Identities))
 	b, err := set.Encode()
 	v.log.Check("COL-1", err, want, got)
-	if err != nil {
-		return
-	}
-	v.endorsements = set
-	if len(set.Certificates)+len(set.CRLs)+len(set.TCBInfos)+len(set.Identities) > 0 {
+	if err == nil && len(set.Certificates)+len(set.CRLs)+len(set.TCBInfos)+len(set.Identities) > 0 {
 		v.collateral = canon.Octets32(sha256.Sum256(b)).String()
 	}
 }
