@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"safebox/verifier/chain"
 	"safebox/verifier/check"
 	"safebox/verifier/checktest"
@@ -198,6 +200,34 @@ func TestSize(t *testing.T) {
 	} {
 		if _, err := nitro.Decode(make([]byte, size)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d bytes: got %v, want %q", size, err, want)
+		}
+	}
+}
+
+// TestObserved: a document that AWS's root vouches for says that it is at least
+// as late, but never later than the verdict; one judged by itself says nothing.
+func TestObserved(t *testing.T) {
+	at := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC).Unix()
+	for name, c := range map[string]struct {
+		change func(e *nitrotest.Evidence)
+		want   []check.Observation
+	}{
+		"two minutes old":   {func(e *nitrotest.Evidence) { e.Document.Timestamp = e.At.Add(-2 * time.Minute) }, []check.Observation{{Key: "time", Value: uint64(at - 120)}}},
+		"ahead by the skew": {func(e *nitrotest.Evidence) { e.Document.Timestamp = e.At.Add(5 * time.Second) }, []check.Observation{{Key: "time", Value: uint64(at)}}},
+		"too old":           {func(e *nitrotest.Evidence) { e.Document.Timestamp = e.At.Add(-6 * time.Minute) }, nil},
+		"of another root":   {func(e *nitrotest.Evidence) { e.NoRoots = true }, nil},
+		"judged by itself":  {func(e *nitrotest.Evidence) { e.Policy.Time = nitropolicy.Self }, nil},
+		"refused by its image": {func(e *nitrotest.Evidence) {
+			e.Document.PCRs[0] = make([]byte, 48)
+			e.Document.Timestamp = e.At
+		}, []check.Observation{{Key: "time", Value: uint64(at)}}},
+	} {
+		e := nitrotest.New(t, nitropolicy.Enclave, "strict")
+		c.change(e)
+		log := check.New()
+		nitro.Verify(e.Make(t), log)
+		if diff := cmp.Diff(c.want, log.Observations()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"safebox/verifier/memory"
 	"safebox/verifier/policy/nitropolicy"
 )
 
@@ -68,6 +69,21 @@ func withinLeaf(stamp time.Time, leaf *x509.Certificate) error {
 		return fmt.Errorf("made %s, outside the leaf's life from %s to %s", shown(stamp), shown(leaf.NotBefore), shown(leaf.NotAfter))
 	}
 	return nil
+}
+
+// observeTime notes that it is at least as late as the document says, for the
+// rollback memory: a clock that is set back later, so that an old document looks
+// young again, is then noticed. The skew, by which the document may be ahead of
+// the verdict, is left out.
+func (v *verification) observeTime() {
+	if v.policy.Time == nitropolicy.Self || !v.log.Passed("NITRO-5") {
+		return
+	}
+	latest := v.document.Timestamp
+	if latest.After(v.Rules.At) {
+		latest = v.Rules.At
+	}
+	v.log.Observe(memory.TimeKey, uint64(latest.Unix()))
 }
 
 // shown is a time to the millisecond.

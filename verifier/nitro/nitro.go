@@ -76,6 +76,7 @@ func Verify(in Input, log *check.Recorder) *Document {
 	if !vouched {
 		return nil
 	}
+	v.observeTime()
 	return v.document
 }
 
