@@ -17,10 +17,9 @@ func (v *verification) platform() {
 	if !t.levels() || !known {
 		return
 	}
-	launch := t.status()
-	problem := v.accept(launch, t.matches()...)
-	v.log.Check("TDX-T4", problem, v.wantStatus(), t.String())
-	t.relaunch(problem == nil)
+	err := t.accept()
+	v.log.Check("TDX-T4", err, v.wantStatus(), t.String())
+	t.relaunch(err == nil)
 }
 
 // quotingEnclave is TDX-Q2.
@@ -78,7 +77,13 @@ func (t *tcb) status() pcs.Status {
 	return pcs.Converge(t.platform.Status, t.module.Status, t.qe.Status)
 }
 
-func (t *tcb) matches() []pcs.Match { return []pcs.Match{t.platform, t.module, t.qe} }
+// accept asks the policy.
+func (t *tcb) accept() error {
+	if err := t.v.accept(t.status(), t.platform, t.module, t.qe); err != nil {
+		return fmt.Errorf("%w: %v", err, t)
+	}
+	return nil
+}
 
 func (t *tcb) String() string {
 	return fmt.Sprintf("%s (platform %v; TDX module %v; quoting enclave %v)", t.status(), t.platform, t.module, t.qe)
@@ -131,7 +136,7 @@ func (t *tcb) now(accepted bool) error {
 	if n.module, _, err = v.info.MatchModule(body.TEETCBSVN2); err != nil {
 		return fmt.Errorf("at TEE_TCB_SVN2: %w", err)
 	}
-	if err := v.accept(n.status(), n.matches()...); err != nil {
+	if err := n.accept(); err != nil {
 		return fmt.Errorf("at TEE_TCB_SVN2: %w", err)
 	}
 	return nil
