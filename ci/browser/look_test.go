@@ -92,30 +92,38 @@ func (t *tab) media(medium, scheme string) {
 const survey = `(() => {
   const out = {wide: [], clipped: [], texts: [], title: document.title, text: document.body.innerText,
     scroll: document.documentElement.scrollWidth, inner: innerWidth, scripts: document.scripts.length};
-  const name = e => e.tagName.toLowerCase() + (e.className && e.className.baseVal === undefined ? '.' + e.className : '');
-  const hidden = e => { for (; e; e = e.parentElement) if (getComputedStyle(e).clipPath !== 'none') return true; return false; };
+  const name = e => e.tagName.toLowerCase() + (typeof e.className === 'string' && e.className ? '.' + e.className : '');
+  const none = 'rgba(0, 0, 0, 0)', known = new Map([[null, {hidden: false, back: none, opacity: 1}]]);
+  const about = e => { // what an element has of those around it
+    if (!known.has(e)) {
+      const up = about(e.parentElement), c = getComputedStyle(e);
+      known.set(e, {hidden: up.hidden || c.clipPath !== 'none', opacity: up.opacity * c.opacity,
+        back: c.backgroundColor === none ? up.back : c.backgroundColor,
+        clips: c.overflowX !== 'visible', color: c.color, size: parseFloat(c.fontSize), visible: c.visibility === 'visible'});
+    }
+    return known.get(e);
+  };
   for (const e of document.body.querySelectorAll('*')) {
-    if (hidden(e)) continue;
+    const a = about(e);
+    if (a.hidden) continue;
     const r = e.getBoundingClientRect();
     if (r.width && (r.right > WIDTH + 0.5 || r.left < -0.5)) out.wide.push(name(e));
-    const c = getComputedStyle(e);
-    if (c.overflowX !== 'visible' && e.scrollWidth > e.clientWidth + 1) out.clipped.push(name(e));
+    if (a.clips && e.scrollWidth > e.clientWidth + 1) out.clipped.push(name(e));
   }
   const seen = new Set();
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let n; n = walk.nextNode();) {
-    const e = n.parentElement;
-    if (!n.data.trim() || e.tagName === 'TITLE' || e.tagName === 'STYLE' || hidden(e)) continue;
-    const c = getComputedStyle(e);
-    if (!e.checkVisibility()) { if (!e.closest('.label')) out.clipped.push('no box: ' + name(e)); continue; }
-    let back = 'rgba(0, 0, 0, 0)', opacity = 1;
-    for (let a = e; a; a = a.parentElement) {
-      const s = getComputedStyle(a);
-      opacity *= s.opacity;
-      if (back === 'rgba(0, 0, 0, 0)') back = s.backgroundColor;
+    const e = n.parentElement, a = about(e);
+    if (!n.data.trim() || a.hidden) continue;
+    if (!e.checkVisibility()) {
+      if (!e.closest('.label')) out.clipped.push('no box: ' + name(e));
+      continue;
     }
-    const key = [c.color, back, opacity, parseFloat(c.fontSize), c.visibility].join(';');
-    if (!seen.has(key)) { seen.add(key); out.texts.push({fore: c.color, back, opacity, size: parseFloat(c.fontSize), visible: c.visibility === 'visible', where: name(e)}); }
+    const key = [a.color, a.back, a.opacity, a.size, a.visible].join(';');
+    if (!seen.has(key)) {
+      seen.add(key);
+      out.texts.push({fore: a.color, back: a.back, opacity: a.opacity, size: a.size, visible: a.visible, where: name(e)});
+    }
   }
   return out;
 })()`
