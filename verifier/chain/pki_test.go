@@ -131,6 +131,8 @@ func TestCheckIssued(t *testing.T) {
 		{"no parent", good, nil, "no certificate"},
 		{"critical extension of the child", with(func(c *x509.Certificate) { c.ExtraExtensions = extension(true, 1, 2, 3) }), root.cert, "critical extension 1.2.3"},
 		{"name constraints of the child", with(func(c *x509.Certificate) { c.PermittedDNSDomains = []string{"example.com"} }), root.cert, "extension 2.5.29.30"},
+		{"policy mappings", with(func(c *x509.Certificate) { c.ExtraExtensions = extension(false, 2, 5, 29, 33) }), root.cert, "extension 2.5.29.33"},
+		{"any policy inhibited", with(func(c *x509.Certificate) { c.ExtraExtensions = anyPolicy() }), root.cert, "extension 2.5.29.54"},
 		{"policy constraints", with(func(c *x509.Certificate) { c.ExtraExtensions = extension(false, 2, 5, 29, 36) }), root.cert, "extension 2.5.29.36"},
 		{"critical extension of the parent", good, parent(func(c *x509.Certificate) { c.ExtraExtensions = extension(true, 1, 2, 3) }), "critical extension 1.2.3"},
 		{"name constraints of the parent", good, parent(func(c *x509.Certificate) { c.PermittedDNSDomains = []string{"example.com"} }), "extension 2.5.29.30"},
@@ -152,6 +154,46 @@ func TestCheckIssued(t *testing.T) {
 	}
 	if err := CheckKey(ed.cert); err == nil || !strings.Contains(err.Error(), "want RSA or ECDSA") {
 		t.Errorf("Ed25519: got %v", err)
+	}
+}
+
+// anyPolicy is inhibitAnyPolicy, an INTEGER (RFC 5280, section 4.2.1.14).
+func anyPolicy() []pkix.Extension {
+	return []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 54}, Value: []byte{2, 1, 0}}}
+}
+
+// TestKeySizes: a bit to each side of each bound.
+func TestKeySizes(t *testing.T) {
+	for bits, ok := range map[uint]bool{2047: false, 2048: true, 8192: true, 8193: false} {
+		n := new(big.Int).SetBit(big.NewInt(1), int(bits)-1, 1)
+		if err := CheckKey(&x509.Certificate{PublicKey: &rsa.PublicKey{N: n, E: 65537}}); (err == nil) != ok {
+			t.Errorf("%d bits: got %v, want ok %t", bits, err, ok)
+		}
+	}
+}
+
+// TestVersion1: a certificate without a version and extensions, which says of
+// nobody that he is an authority, is refused when it is read.
+func TestVersion1(t *testing.T) {
+	root := issue(t, ca("root"), ecKey(t, elliptic.P256()), nil)
+	var tbs asn1.RawValue
+	if _, err := asn1.Unmarshal(root.cert.RawTBSCertificate, &tbs); err != nil {
+		t.Fatal(err)
+	}
+	var body []byte
+	for rest := tbs.Bytes; len(rest) > 0; {
+		var field asn1.RawValue
+		var err error
+		if rest, err = asn1.Unmarshal(rest, &field); err != nil {
+			t.Fatal(err)
+		}
+		if field.Class == asn1.ClassUniversal {
+			body = append(body, field.FullBytes...)
+		}
+	}
+	der := sign(t, encode(t, asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: body}), pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}}, crypto.SHA256, root.key)
+	if _, err := ParseCertificate(der); err == nil || !strings.Contains(err.Error(), "version: got 1, want 3") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -333,6 +375,7 @@ func TestOpenCRL(t *testing.T) {
 	if crl.Number != 7 || !crl.Revoked(big.NewInt(65537)) || crl.Revoked(big.NewInt(0)) || crl.Revoked(big.NewInt(65536)) {
 		t.Errorf("got %+v", crl)
 	}
+	weak := rsa1024(t)
 	parent := func(change func(*x509.Certificate)) *x509.Certificate {
 		return issue(t, edit(ca("root"), change), key, nil).cert
 	}
@@ -358,6 +401,7 @@ func TestOpenCRL(t *testing.T) {
 		{"critical extension of the issuer", good, parent(func(c *x509.Certificate) { c.ExtraExtensions = extension(true, 1, 2, 3) }), "critical extension 1.2.3"},
 		{"another key", good, issue(t, ca("root"), ecKey(t, elliptic.P256()), nil).cert, "signature: "},
 		{"another kind of key", good, issue(t, ca("root"), rsaKey(t, 2048), nil).cert, "signature: "},
+		{"issuer with RSA of 1024 bits", list(t, weak, func(l *x509.RevocationList) { l.SignatureAlgorithm = x509.SHA256WithRSA }), weak.cert, "RSA of 1024 bits"},
 		{"delta list", extra(true, 2, 5, 29, 27), root.cert, "delta list"},
 		{"delta list, not critical", extra(false, 2, 5, 29, 27), root.cert, "delta list"},
 		{"distribution point", extra(true, 2, 5, 29, 28), root.cert, "issuing distribution point"},

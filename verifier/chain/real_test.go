@@ -357,12 +357,18 @@ func TestParsePEM(t *testing.T) {
 
 func TestParseCertificateBounds(t *testing.T) {
 	raw := certificates(t, "snp/ms-tav/milan_ark.pem")[0].Raw
-	for name, b := range map[string][]byte{
-		"empty": nil, "cut": raw[:len(raw)-1], "trailing": append(bytes.Clone(raw), 0), "two": append(bytes.Clone(raw), raw...),
-		"too long": append(bytes.Clone(raw), make([]byte, MaxCertificate)...),
+	for name, c := range map[string]struct {
+		b    []byte
+		want string
+	}{
+		"empty":    {nil, "got 0 bytes"},
+		"cut":      {raw[:len(raw)-1], "malformed"},
+		"trailing": {append(bytes.Clone(raw), 0), "trailing data"},
+		"two":      {append(bytes.Clone(raw), raw...), "trailing data"},
+		"too long": {make([]byte, MaxCertificate+1), "got 16385 bytes, want 1 to 16384"},
 	} {
-		if _, err := ParseCertificate(b); err == nil {
-			t.Errorf("%s: parsed", name)
+		if _, err := ParseCertificate(c.b); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
 	for name, b := range map[string][]byte{"empty": nil, "too long": make([]byte, MaxCRL+1)} {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"safebox/verifier/canon"
 )
 
 // TestCache: what was fetched is used for an hour, then asked for again, but
@@ -114,7 +116,7 @@ func TestDamage(t *testing.T) {
 			return err
 		}
 		edit(&c)
-		b, err = json.Marshal(c)
+		b, err = canon.Marshal(c)
 		return errors.Join(err, os.WriteFile(page(f, url), b, 0o644))
 	}
 	for name, damage := range map[string]func(*Fetcher) error{
@@ -132,6 +134,7 @@ func TestDamage(t *testing.T) {
 			return change(f, milanVCEK, func(c *copied) { c.Issuers = string(read(t, "nitro/root.pem")) })
 		},
 		"another type": func(f *Fetcher) error { return change(f, milanVCEK, func(c *copied) { c.Type = "x" }) },
+		"nothing":      func(f *Fetcher) error { return change(f, "/vcek/v1/Milan/crl", func(*copied) {}) },
 		"no certificate": func(f *Fetcher) error {
 			return change(f, milanVCEK, func(c *copied) { c.Body = []byte("x"); c.SHA256 = c.digest() })
 		},
@@ -143,6 +146,12 @@ func TestDamage(t *testing.T) {
 		f.Offline = true
 		v.reset()
 		got, err := f.SNP(t.Context(), milan(t))
+		if name == "nothing" { // written again as it was: the change above is all that is refused below
+			if err != nil {
+				t.Errorf("unchanged: %v", err)
+			}
+			continue
+		}
 		if err == nil || !strings.Contains(err.Error(), "fetching chip certificate: no kept copy") || len(v.said) == 0 {
 			t.Errorf("%s: got %v, said %q", name, err, v.said)
 		}
