@@ -68,12 +68,16 @@ type TCB struct {
 	Raw        [8]byte // as received
 }
 
-// layout gives the place of each component in the eight bytes; -1: not there.
-func layout(p Product) (fmc, bootloader, tee, snp, microcode int) {
+// atMicrocode is the place of the microcode's version in every layout.
+const atMicrocode = 7
+
+// layout gives the place of each other component in the eight bytes; -1: not
+// there.
+func layout(p Product) (fmc, bootloader, tee, snp int) {
 	if p == Turin {
-		return 0, 1, 2, 3, 7
+		return 0, 1, 2, 3
 	}
-	return -1, 0, 1, 6, 7
+	return -1, 0, 1, 6
 }
 
 // decodeTCB reads the eight bytes by the layout of the product.
@@ -82,11 +86,11 @@ func decodeTCB(raw [8]byte, p Product) TCB {
 	if p == 0 {
 		return t
 	}
-	fmc, bootloader, tee, snp, microcode := layout(p)
+	fmc, bootloader, tee, snp := layout(p)
 	if fmc >= 0 {
 		t.FMC = raw[fmc]
 	}
-	t.Bootloader, t.TEE, t.SNP, t.Microcode = raw[bootloader], raw[tee], raw[snp], raw[microcode]
+	t.Bootloader, t.TEE, t.SNP, t.Microcode = raw[bootloader], raw[tee], raw[snp], raw[atMicrocode]
 	return t
 }
 
@@ -95,10 +99,10 @@ func (t TCB) reserved() bool {
 	if t.Product == 0 {
 		return false
 	}
-	fmc, bootloader, tee, snp, microcode := layout(t.Product)
+	fmc, bootloader, tee, snp := layout(t.Product)
 	for i, b := range t.Raw {
 		switch i {
-		case fmc, bootloader, tee, snp, microcode:
+		case fmc, bootloader, tee, snp, atMicrocode:
 		default:
 			if b != 0 {
 				return true

@@ -125,8 +125,8 @@ func e2eVCEK(t testing.TB, b []byte) []byte {
 	return octets(e.Chain[0].Data)
 }
 
-// real is genuine evidence, and what INDEX.md says of it.
-type real struct {
+// genuine is genuine evidence, and what INDEX.md says of it.
+type genuine struct {
 	name         string
 	report       source
 	endorsements []source
@@ -154,9 +154,9 @@ func files(names ...string) []source {
 
 // reals lists the genuine reports. Facts are INDEX.md's, and those of trustee's
 // parsed JSON for the report of trustee/e2e-evidence.json.
-func reals() []real {
+func reals() []genuine {
 	const milan, genoa = "snp/roots/ask_ark_milan.pem", "snp/roots/ask_ark_genoa.pem"
-	return []real{
+	return []genuine{
 		{
 			name: "ms-tav milan", report: source{file: "snp/ms-tav/milan_attestation_report.bin"},
 			endorsements: files("snp/ms-tav/milan_vcek.pem", "snp/ms-tav/milan_ask.pem", "snp/ms-tav/milan_ark.pem"), at: "2026-02-06",
@@ -243,7 +243,7 @@ func reals() []real {
 	}
 }
 
-func input(t testing.TB, r *real, p *snppolicy.Policy) snp.Input {
+func input(t testing.TB, r *genuine, p *snppolicy.Policy) snp.Input {
 	t.Helper()
 	set := &endorse.Set{}
 	for _, e := range r.endorsements {
@@ -286,7 +286,7 @@ func TestReal(t *testing.T) {
 	}
 }
 
-func (r *real) compare(t *testing.T, got *snp.Report) {
+func (r *genuine) compare(t *testing.T, got *snp.Report) {
 	t.Helper()
 	if got.Version != r.version || got.Reported.String() != r.reported || got.CPUID.String() != r.cpuid || got.VMPL != r.vmpl || (got.ChipID != [64]byte{}) != r.chip {
 		t.Errorf("got version %d, TCB %v, CPUID %v, VMPL %d, chip %x", got.Version, got.Reported, got.CPUID, got.VMPL, got.ChipID)
@@ -338,7 +338,7 @@ func TestEveryFile(t *testing.T) {
 // the vTPM's tests'). No certificate of its machine is among the vectors:
 // vcek-genoa.pem is another's.
 func TestHCLv2(t *testing.T) {
-	r := real{
+	r := genuine{
 		report:       source{"vtpm/trustee/az-snp-vtpm/hcl-report.bin", hcl},
 		endorsements: files("vtpm/trustee/az-snp-vtpm/vcek-genoa.pem", "snp/roots/ask_ark_genoa.pem"), at: "2025-01-25",
 	}

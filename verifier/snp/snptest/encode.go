@@ -33,9 +33,20 @@ func Encode(r *snp.Report) []byte {
 		at    int
 		bytes []byte
 	}{
-		{0x10, r.FamilyID[:]}, {0x20, r.ImageID[:]}, {0x38, r.Current.Raw[:]}, {0x50, r.ReportData[:]}, {0x90, r.Measurement[:]},
-		{0xc0, r.HostData[:]}, {0xe0, r.IDKeyDigest[:]}, {0x110, r.AuthorKeyDigest[:]}, {0x140, r.ReportID[:]}, {0x160, r.ReportIDMA[:]},
-		{0x180, r.Reported.Raw[:]}, {0x1a0, r.ChipID[:]}, {0x1e0, r.Committed.Raw[:]}, {0x1f0, r.Launch.Raw[:]},
+		{0x10, r.FamilyID[:]},
+		{0x20, r.ImageID[:]},
+		{0x38, r.Current.Raw[:]},
+		{0x50, r.ReportData[:]},
+		{0x90, r.Measurement[:]},
+		{0xc0, r.HostData[:]},
+		{0xe0, r.IDKeyDigest[:]},
+		{0x110, r.AuthorKeyDigest[:]},
+		{0x140, r.ReportID[:]},
+		{0x160, r.ReportIDMA[:]},
+		{0x180, r.Reported.Raw[:]},
+		{0x1a0, r.ChipID[:]},
+		{0x1e0, r.Committed.Raw[:]},
+		{0x1f0, r.Launch.Raw[:]},
 	} {
 		copy(b[f.at:], f.bytes)
 	}

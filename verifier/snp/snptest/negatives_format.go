@@ -1,6 +1,7 @@
 package snptest
 
 import (
+	"safebox/verifier/policy/snppolicy"
 	"safebox/verifier/snp"
 )
 
@@ -85,6 +86,10 @@ func signerNegatives() []changed {
 			s.edits = []string{`signing_keys = ["VCEK", "VLEK"]`, `signing_keys = ["VLEK"]`}
 		}},
 		{"SNP-F4", "asked for by the host", genoa, func(s *setup) { s.build.Report.VMPL = 1<<32 - 1 }},
+		{"SNP-F4", "asked for by the host, under a policy that names its value", genoa, func(s *setup) {
+			s.build.Report.VMPL = 1<<32 - 1
+			s.policy = func(p *snppolicy.Policy) { p.VMPLs = []int{1<<32 - 1} }
+		}},
 		{"SNP-F4", "VMPL 1", genoa, func(s *setup) { s.build.Report.VMPL = 1 }},
 		{"SNP-F4", "VMPL 0 under a policy for 1", genoa, func(s *setup) { s.edit("vmpls = [0]", "vmpls = [1]") }},
 		{"SNP-F4", "VMPL 2^31", genoa, func(s *setup) { s.build.Report.VMPL = 1 << 31 }},
