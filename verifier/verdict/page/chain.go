@@ -10,13 +10,23 @@ import (
 // aloud in its order and fits any width.
 func (w *writer) chain(v *verdict.Verdict, groups []grouped) {
 	w.raw("<section aria-labelledby=\"chain\">\n<h2 id=\"chain\">The chain of trust</h2>\n",
-		"<p>From the maker of the hardware to the keys of your data. A chain holds if every link does.</p>\n",
+		"<p>From the maker of the hardware to the keys of your data. A chain holds if every link does.")
+	if n := len(v.Waived); n > 0 {
+		w.raw(" Each link is only as strong as your policy makes it: <a href=\"#waived\">")
+		w.count(n, "thing was", "things were")
+		w.raw(" not checked</a>.")
+	}
+	w.raw("</p>\n",
 		"<ol class=\"chain\" role=\"list\" aria-label=\"Chain of trust, from the hardware root to the release of keys\">\n")
 	for i := range groups {
 		g := &groups[i]
 		s := g.state(accepted(v))
 		w.raw(`<li class="link `, s.class(), `">`, "\n<div class=\"box\">")
-		w.badge(s)
+		if s == open {
+			w.raw(`<span class="badge wait">`, s.sign(), "has gaps</span>")
+		} else {
+			w.badge(s)
+		}
 		w.raw("<h3>")
 		if len(g.listed) > 0 {
 			w.raw(`<a href="#stage-`)
@@ -40,7 +50,7 @@ func (w *writer) ids(g *grouped, s state) {
 		return
 	}
 	first := true
-	for _, kind := range []state{failed, notReached, passed} {
+	for _, kind := range []state{failed, notReached, open, passed} {
 		for _, id := range together(g.deciding, kind) {
 			if !first {
 				w.raw(" ")
@@ -48,7 +58,7 @@ func (w *writer) ids(g *grouped, s state) {
 			first = false
 			w.raw(`<span class="id `, kind.class(), `">`)
 			w.id(id)
-			if kind != s && s != withheld || kind == failed {
+			if kind != s && s != withheld || kind == failed || kind == open {
 				w.raw(" ", kind.word())
 			}
 			w.raw("</span>")

@@ -174,9 +174,13 @@ func FuzzRender(f *testing.F) {
 		if found := foreign(root); len(found) > 0 {
 			t.Fatalf("got %q", found)
 		}
-		v, events = filled("x")
-		if got, want := outline(root), outline(parse(t, render(t, v, events))); got != want {
-			t.Fatalf("got outline\n%s\nwant\n%s", got, want)
+		var harmless []string
+		for _, word := range []string{"x", "any"} { // the page looks for the second
+			v, events = filled(word)
+			harmless = append(harmless, outline(parse(t, render(t, v, events))))
+		}
+		if got := outline(root); !slices.Contains(harmless, got) {
+			t.Fatalf("got outline\n%s\nwant\n%s", got, harmless[0])
 		}
 		plain := !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 		if plain && strings.Count(text(root), s) < 40 {

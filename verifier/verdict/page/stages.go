@@ -26,7 +26,7 @@ const (
 func stages() []stage {
 	return []stage{
 		{
-			"Hardware root", "Does everything rest on a maker that you accept?",
+			"Hardware root", "Is the maker of the hardware one that you accept?",
 			[]string{"SNP-C1", "TDX-C1", "NITRO-4", "TPM-K5"},
 		},
 		{
@@ -38,11 +38,11 @@ func stages() []stage {
 			[]string{"EV-", "PLAT-", "SNP-F", "SNP-S", "TDX-F", "TDX-Q", "NITRO-1", "NITRO-2", "NITRO-3", "NITRO-6", "TPM-F", "TPM-Q"},
 		},
 		{
-			"Platform state", "Are firmware versions and settings safe enough?",
+			"Platform state", "Are versions and settings what your policy demands?",
 			[]string{"SNP-P", "SNP-T", "SNP-I", "TDX-T", "TDX-A", "NITRO-8"},
 		},
 		{
-			"Boot measurement", "Did the expected firmware, kernel and initrd start?",
+			"Boot measurement", "Are firmware, kernel and initrd what you demand?",
 			[]string{"SNP-M", "TDX-M1", "NITRO-9", "TPM-R"},
 		},
 		{
@@ -50,7 +50,7 @@ func stages() []stage {
 			[]string{"TDX-M2", "TPM-E"},
 		},
 		{
-			"Release", "Is it the release and configuration that you asked for?",
+			"Release", "Is it the release and configuration that you want?",
 			[]string{"REL-", "CFG-"},
 		},
 		{other, "Does everything else hold?", nil},

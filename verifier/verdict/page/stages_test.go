@@ -110,6 +110,11 @@ func TestChain(t *testing.T) {
 	want[4] = "no check Boot measurement nothing in this verdict answers this"
 	want[7] = "passed Key release POL-1"
 	compareChain(t, v, want)
+	v.Checks[0].Want, v.Checks[1].Got = "any policy", "root: any"
+	v.Checks = append(v.Checks, check("POL-2", true, true))
+	want[0] = "has gaps Hardware root SNP-C1 any accepted"
+	want[7] = "has gaps Key release POL-1 any accepted POL-2 passed"
+	compareChain(t, v, want)
 }
 
 func compareChain(t *testing.T, v *verdict.Verdict, want []string) {

@@ -75,7 +75,8 @@ footer{margin-top:3rem;padding-top:1rem;padding-bottom:2rem;color:var(--dim);fon
 .box{flex:1;min-width:0;background:var(--card);border:1px solid var(--line);border-top:.25rem solid;border-radius:.5rem;padding:.75rem}
 .link.ok .box{border-top-color:var(--ok)}
 .link.bad .box{border-color:var(--bad);background:var(--bad-soft)}
-.link.wait .box{border-top-color:var(--wait);border-style:solid dashed dashed}
+.link.wait .box{border-color:var(--wait);border-style:solid dashed dashed;background:var(--wait-soft)}
+.link.wait .question,.link.wait .ids{color:var(--text)}
 .link.gone .box{border-style:dashed;border-top-color:var(--dim);background:none}
 .link+.link::before{content:"";position:absolute;left:1.5rem;top:-.9375rem;width:.5rem;height:.5rem;border:solid var(--dim);border-width:0 2px 2px 0;transform:rotate(45deg)}
 .question{color:var(--dim);font-size:.875rem}

@@ -46,7 +46,7 @@ func TestContrast(t *testing.T) {
 		}
 		for _, pair := range []string{
 			"text page", "text card", "text bad-soft", "text wait-soft", "dim page", "dim card", "dim bad-soft", "dim wait-soft",
-			"ok card", "ok bad-soft", "bad page", "bad card", "bad bad-soft", "wait card", "wait bad-soft", "wait wait-soft",
+			"ok card", "ok wait-soft", "link wait-soft", "ok bad-soft", "bad page", "bad card", "bad bad-soft", "wait card", "wait bad-soft", "wait wait-soft",
 			"link page", "link card", "link bad-soft", "mark mark-soft", "bad wait-soft", "cut ok", "cut bad",
 		} {
 			fore, back, _ := strings.Cut(pair, " ")

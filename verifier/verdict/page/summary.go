@@ -97,12 +97,16 @@ func (w *writer) counts(v *verdict.Verdict) {
 	for _, c := range v.Checks {
 		n[stateOf(c)]++
 	}
-	w.number(n[passed])
+	w.number(n[passed] + n[open])
 	w.raw(" passed, ")
 	w.number(n[failed])
 	w.raw(" failed, ")
 	w.number(n[notReached])
 	w.raw(" not reached")
+	if n[open] > 0 {
+		w.raw("; ")
+		w.count(n[open], "leaves something open", "leave something open")
+	}
 }
 
 // platform writes the platform by the name that its maker gave it.

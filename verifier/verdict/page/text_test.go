@@ -106,6 +106,18 @@ func bracketed(s string, marks []span) string {
 	return b.String() + s[at:]
 }
 
+// TestSaysAny: the word alone, wherever it stands.
+func TestSaysAny(t *testing.T) {
+	for in, want := range map[string]bool{
+		"any": true, "MRTD any": true, "any: the policy asks for none": true, "a, any, b": true, `"any"`: true, "many, then any": true,
+		"": false, "many": false, "anyone": false, "ANY": false, "germany": false, "any1": false, "zany anyhow": false,
+	} {
+		if got := saysAny(in); got != want {
+			t.Errorf("%q: got %t, want %t", in, got, want)
+		}
+	}
+}
+
 // TestMarkedAtTheBound: marks beyond what is shown are left out.
 func TestMarkedAtTheBound(t *testing.T) {
 	const rest = `</bdo><span class="none"> and 2 bytes more</span>`
