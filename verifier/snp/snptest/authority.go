@@ -28,7 +28,8 @@ type Authority struct {
 	ark, ask, asvk, other, weak *rsa.PrivateKey
 	leaf                        *ecdsa.PrivateKey
 
-	made map[string]*x509.Certificate // authorities that no hook has changed
+	made  map[string]*x509.Certificate    // what no hook has changed: signing takes a while
+	lists map[string]*x509.RevocationList // likewise
 }
 
 // New makes an authority.
@@ -41,7 +42,7 @@ func New(t testing.TB) *Authority {
 	return &Authority{
 		ark: parseKey(t, arkKey), ask: parseKey(t, askKey), asvk: parseKey(t, asvkKey),
 		other: parseKey(t, otherKey), weak: parseKey(t, weakKey), leaf: leaf,
-		made: make(map[string]*x509.Certificate),
+		made: make(map[string]*x509.Certificate), lists: make(map[string]*x509.RevocationList),
 	}
 }
 
@@ -187,16 +188,16 @@ func Integer(n byte) []byte {
 // Text is a DER IA5String.
 func Text(s string) []byte { return append([]byte{0x16, byte(len(s))}, s...) }
 
-// once makes a certificate the first time, if no hook changed it.
-func (a *Authority) once(plain bool, name string, produce func() *x509.Certificate) *x509.Certificate {
-	if c := a.made[name]; plain && c != nil {
-		return c
+// once produces a thing the first time, if no hook changed it.
+func once[T any](made map[string]*T, plain bool, name string, produce func() *T) *T {
+	if v := made[name]; plain && v != nil {
+		return v
 	}
-	c := produce()
+	v := produce()
 	if plain {
-		a.made[name] = c
+		made[name] = v
 	}
-	return c
+	return v
 }
 
 // issue signs a certificate. The parent's key identifier is left out where the

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
+	"fmt"
 	"math/big"
 	"testing"
 
@@ -62,9 +63,12 @@ func (a *Authority) Make(t testing.TB, b Build) *Evidence {
 	root := RootTemplate(t, b.Product)
 	change(b.Root, root)
 	rootKey := a.key(b.RootKey, a.ark)
-	plain := b.Root == nil && b.RootKey == ""
-	e.Root = a.once(plain, b.Product.String(), func() *x509.Certificate {
+	plain, name := b.Root == nil && b.RootKey == "", b.Product.String()
+	e.Root = once(a.made, plain, name, func() *x509.Certificate {
 		return issue(t, root, root, rootKey.Public(), rootKey)
+	})
+	e.CRL = once(a.lists, plain && b.CRL == nil && b.ListKey == "", name, func() *x509.RevocationList {
+		return a.list(t, b, root)
 	})
 
 	usual := a.ask
@@ -74,8 +78,8 @@ func (a *Authority) Make(t testing.TB, b Build) *Evidence {
 	intermediate := IntermediateTemplate(t, b.Product, b.Report.Signer.SigningKey())
 	change(b.Intermediate, intermediate)
 	intermediateKey := a.key(b.IntermediateKey, usual)
-	plain = plain && b.Intermediate == nil && b.IntermediateKey == ""
-	e.Intermediate = a.once(plain, b.Product.String()+" "+b.Report.Signer.SigningKey().String(), func() *x509.Certificate {
+	plain, name = plain && b.Intermediate == nil && b.IntermediateKey == "", name+" "+b.Report.Signer.SigningKey().String()
+	e.Intermediate = once(a.made, plain, name, func() *x509.Certificate {
 		return issue(t, intermediate, e.Root, intermediateKey.Public(), rootKey)
 	})
 
@@ -85,9 +89,11 @@ func (a *Authority) Make(t testing.TB, b Build) *Evidence {
 	if public == nil {
 		public = a.leaf.Public()
 	}
-	e.Leaf = issue(t, leaf, e.Intermediate, public, intermediateKey)
+	plain, name = plain && b.Leaf == nil && b.LeafKey == nil, fmt.Sprintf("%s %x %x", name, b.Report.Reported.Raw, b.Report.ChipID)
+	e.Leaf = once(a.made, plain, name, func() *x509.Certificate {
+		return issue(t, leaf, e.Intermediate, public, intermediateKey)
+	})
 
-	e.CRL = a.list(t, b, root)
 	e.Report = a.sign(t, b)
 	return e
 }
