@@ -10,9 +10,6 @@ import (
 // nitro.md, section 4.3: "aws.nitro-enclaves").
 const rootSuffix = ".nitro-enclaves"
 
-// minNamed is the shortest path whose names are known: leaf, instance, root.
-const minNamed = 3
-
 // checkNames: NITRO-7. It needs the whole path.
 func (v *verification) checkNames() {
 	if len(v.path) != 1+len(v.document.CABundle) {
@@ -25,9 +22,6 @@ func (v *verification) checkNames() {
 // names checks that the leaf is the module's and was issued by the instance's
 // own authority, in the same region of the root's partition.
 func (v *verification) names() error {
-	if len(v.path) < minNamed {
-		return fmt.Errorf("got a chain of %d certificates, want one of an instance among them", len(v.path))
-	}
 	root := v.path[len(v.path)-1].Subject.CommonName
 	partition, found := strings.CutSuffix(root, rootSuffix)
 	if !found {

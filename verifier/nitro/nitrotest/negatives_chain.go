@@ -13,6 +13,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"safebox/verifier/policy/nitropolicy"
 )
 
 // pathChanges: NITRO-4, which certificates there are and in which order.
@@ -132,7 +134,10 @@ func certificateChanges() []change {
 
 // validityChanges: NITRO-4, each certificate one second out of its time.
 func validityChanges() []change {
-	var list []change
+	list := []change{{"judged by its own time, zonal begins a second later, within the skew", func(_ testing.TB, e *Evidence) {
+		e.Policy.Time = nitropolicy.Self
+		e.Chain[Zonal].Template.NotBefore = e.Document.Timestamp.Add(time.Second)
+	}}}
 	for i, name := range []string{"root", "regional", "zonal", "instance", "leaf"} {
 		list = append(list,
 			change{fmt.Sprintf("%s ended a second ago", name), func(_ testing.TB, e *Evidence) {

@@ -124,6 +124,18 @@ func nameChanges() []change {
 		{"leaf issued by the zonal authority", func(_ testing.TB, e *Evidence) { e.Chain = slices.Delete(e.Chain, Instance, Leaf) }},
 		{"leaf issued by the root", func(_ testing.TB, e *Evidence) { e.Chain = slices.Delete(e.Chain, Regional, Leaf) }},
 		{"root of no partition", name(Root, func(*Evidence) string { return "aws" })},
+		{"root of no partition, and an instance's certificate like it", func(_ testing.TB, e *Evidence) {
+			e.Chain[Root].Template.Subject.CommonName = "aws"
+			e.Chain[Instance].Template.Subject.CommonName = instanceID + ".us-east-1.aws"
+		}},
+		{"a region that is none, in all names", func(_ testing.TB, e *Evidence) {
+			e.Chain[Leaf].Template.Subject.CommonName = e.Document.Module + ".us-east-1.x.aws"
+			e.Chain[Instance].Template.Subject.CommonName = instanceID + ".us-east-1.x.aws.nitro-enclaves"
+		}},
+		{"an empty region, in all names", func(_ testing.TB, e *Evidence) {
+			e.Chain[Leaf].Template.Subject.CommonName = e.Document.Module + "..aws"
+			e.Chain[Instance].Template.Subject.CommonName = instanceID + "..aws.nitro-enclaves"
+		}},
 		{"root of another partition", name(Root, func(*Evidence) string { return "aws-cn.nitro-enclaves" })},
 	}
 }
