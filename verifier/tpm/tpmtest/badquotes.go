@@ -91,6 +91,10 @@ func clocks() []wrong {
 		{"TPM-Q4", "fewer resets than at enrolment", Google, func(m *Machine) {
 			m.Change = func(p *tpmpolicy.Policy) { p.AnyResets, p.Resets = false, 8 }
 		}},
+		{"TPM-Q4", "resumed between the quotes", twoBanks, func(m *Machine) {
+			m.LaterRestarts = 1
+			m.Change = func(p *tpmpolicy.Policy) { p.AnyRestarts = true }
+		}},
 		{"TPM-Q4", "rebooted between the quotes", twoBanks, func(m *Machine) { m.LaterResets = 1 }},
 	}
 }
@@ -212,6 +216,12 @@ func secureBoots() []wrong {
 			for i := 2; i < 7; i++ {
 				m.Logged[i].Type, m.Logged[i].Hashed, m.Logged[i].Data = eventlog.IPL, m.Logged[i].Data, []byte("nothing")
 			}
+		}},
+		{"TPM-E5", "data of the first event is a lie, and the policy asks for no digests", looseOn, func(m *Machine) {
+			m.withSecureBoot(secureBoot([]byte{0}, []byte("PK"), []byte("KEK"), []byte("TEST db")))
+			m.Logged[2].Hashed = m.Logged[2].Data
+			m.Logged[2].Data = secureBoot([]byte{1}, nil, nil, nil)[0].Data
+			m.Change = func(p *tpmpolicy.Policy) { p.AnyDigests = true }
 		}},
 		{"TPM-E5", "register 7 need not be explained", looseOn, func(m *Machine) {
 			m.Change = func(p *tpmpolicy.Policy) { p.Explained = []int{0, 4} }

@@ -38,6 +38,7 @@ type Machine struct {
 	PCRs             []int
 	Resets, Restarts uint32
 	LaterResets      uint32 // by which the later quotes' reset counts differ
+	LaterRestarts    uint32
 	Safe             bool
 
 	FlipAttest, FlipSignature  byte // XORed to the last byte, after signing

@@ -100,11 +100,11 @@ func (m *Machine) attest(bank tpm.Algorithm) []byte {
 	b = sized(b, make([]byte, 34))
 	b = sized(b, m.Extra)
 	b = u64(b, 12345)
-	reset := m.Resets
+	resets, restarts := m.Resets, m.Restarts
 	if bank != m.Banks[0] {
-		reset += m.LaterResets
+		resets, restarts = resets+m.LaterResets, restarts+m.LaterRestarts
 	}
-	b = u32(u32(b, reset), m.Restarts)
+	b = u32(u32(b, resets), restarts)
 	b = append(b, map[bool]byte{true: 1}[m.Safe])
 	b = u64(b, 0x20160511)
 	said := bank
