@@ -119,7 +119,7 @@ func (g *fakeAPI) answerChallenge(w http.ResponseWriter, body []byte) {
 		return
 	}
 	e := evidence.Evidence{
-		Type: evidence.Type, Platform: transcript.SNP, Nonce: c.Nonce, Audience: transcript.Audience(c.Audience), Release: c.Release,
+		Type: evidence.Type, Platform: transcript.SNP, SNP: &evidence.SNP{Report: []byte("report")}, Nonce: c.Nonce, Audience: transcript.Audience(c.Audience), Release: c.Release,
 		KEM: append(binary.BigEndian.AppendUint16(nil, transcript.KEMID), make([]byte, transcript.KEMPublicSize)...),
 	}
 	b, err := e.Encode()
