@@ -2,10 +2,15 @@ package inspect
 
 import (
 	"bytes"
+	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"safebox/verifier/evidence"
+	"safebox/verifier/nitro/nitrotest"
+	"safebox/verifier/policy/nitropolicy"
 )
 
 // TestSNPReports: facts of verifier/testdata/evidence/INDEX.md, table SEV-SNP,
@@ -130,7 +135,12 @@ func TestTDXQuotes(t *testing.T) {
 			"xfam": "e718060000000000", "xfam/features": "x87, SSE, AVX, AVX-512 masks, AVX-512 ZMM high halves, AVX-512 ZMM16 to 31, CET user, CET supervisor, AMX tile configuration, AMX tile data",
 			"qe_report/isvsvn": "7", "qe_report/isvprodid": "2",
 			"qe_report/mrsigner":                      "dc9e2a7c6f948f17474e34a7fc43ed030f7c1563f1babddf6340c82e0e54a8c5", // mrsigner of Intel's TD_QE identity
-			"pck_chain/certificate 0/intel_pck/fmspc": "90C06F000000",
+			"pck_chain/certificate 0/intel_pck/fmspc": "90C06F000000", "pck_chain/certificate 0/intel_pck/pcesvn": "13",
+			"pck_chain/certificate 0/intel_pck/ppid":           "66498c9263c04ed2f0657c530ac2b0cb",
+			"pck_chain/certificate 0/intel_pck/tcb_components": "[3 3 2 2 4 1 0 3 0 0 0 0 0 0 0 0]",
+			"pck_chain/certificate 0/intel_pck/cpusvn":         "03030202040100030000000000000000",
+			"pck_chain/certificate 0/intel_pck/sgx_type":       "scalable", "pck_chain/certificate 0/intel_pck/piid": "af8de677b5f3d6d0c3a71b288bfdda89",
+			"pck_chain/certificate 0/intel_pck/configuration": "dynamic platform true, cached keys false, SMT true",
 		},
 		"tdx/trustee/tdx_quote_4.dat": {
 			"td_attributes": "0100001000000000 (DEBUG, SEPT_VE_DISABLE)", "td_attributes/DEBUG": "1, the host may read and change the guest",
@@ -155,6 +165,46 @@ func TestTDXQuotes(t *testing.T) {
 	wants(t, describe(t, realFile(t, "tdx/dcap-qvl/sgx_quote"), "SGX quote"), map[string]string{
 		"tee": "SGX enclave: not the quote of a TD, ..", "version": "3", "qe_svn": "10", "pce_svn": "15",
 	})
+}
+
+// TestTDXFields: each field of a body of TDX 1.5 and of the quoting enclave's
+// report, set alone to a byte of its own.
+func TestTDXFields(t *testing.T) {
+	const body = 48 + 6
+	const report = body + 648 + 4 + 64 + 64 + 6
+	good := realFile(t, "tdx/dcap-qvl/tdx_quote_outdated")
+	for i, tt := range []struct {
+		at   int
+		path string
+	}{
+		{28, "qe_user_data"},
+		{body + 16, "mrseam"},
+		{body + 64, "mrsignerseam"},
+		{body + 112, "seam_attributes"},
+		{body + 136, "mrtd"},
+		{body + 184, "mrconfigid"},
+		{body + 232, "mrowner"},
+		{body + 280, "mrownerconfig"},
+		{body + 328, "rtmr0"},
+		{body + 376, "rtmr1"},
+		{body + 424, "rtmr2"},
+		{body + 472, "rtmr3"},
+		{body + 520, "report_data"},
+		{body + 584, "tee_tcb_svn2/raw"},
+		{body + 600, "mrservicetd"},
+		{report, "qe_report/cpusvn"},
+		{report + 48, "qe_report/attributes"},
+		{report + 64, "qe_report/mrenclave"},
+		{report + 128, "qe_report/mrsigner"},
+		{report + 320, "qe_report/report_data"},
+		{report - 6 - 128, "signature_data/signature"},
+		{report - 6 - 64, "signature_data/attestation_key"},
+		{report + 384, "signature_data/qe_signature"},
+	} {
+		b := bytes.Clone(good)
+		b[tt.at] = byte(0xc0 + i)
+		wants(t, describe(t, b, "TDX quote"), map[string]string{tt.path: hex.EncodeToString(b[tt.at:tt.at+4]) + ".."})
+	}
 }
 
 // TestTDXBits: attributes and features that no real quote here has, set in a
@@ -209,6 +259,36 @@ func TestNitroDocuments(t *testing.T) {
 			wants(t, describe(t, realFile(t, name), "Nitro document"), want)
 		})
 	}
+}
+
+// TestNitroTPM: no real document is public, so the tests' own maker writes them,
+// with and without the tag of COSE_Sign1.
+func TestNitroTPM(t *testing.T) {
+	for _, tagged := range []bool{false, true} {
+		for kind, name := range map[nitropolicy.Kind]string{nitropolicy.NitroTPM: "NitroTPM document", nitropolicy.Enclave: "Nitro document"} {
+			e := nitrotest.New(t, kind, "strict")
+			e.Document.Module = "i-0123456789abcdef0-" + map[bool]string{true: "tpm", false: "enc"}[e.Document.TPM] + "0123456789abcdef"
+			e.Document.Timestamp = time.Date(2026, 11, 21, 10, 0, 0, 5e6, time.FixedZone("", 3600))
+			e.Document.Nonce, e.Document.Tagged = []byte("question"), tagged
+			r := describe(t, e.Make(t).Document, name)
+			wants(t, r, map[string]string{
+				"instance": `"i-0123456789abcdef0"`, "timestamp": "2026-11-21T09:00:00.005Z", "nonce": "8 bytes, 7175657374696f6e",
+			})
+			debug := slices.ContainsFunc(r.Items, func(i Item) bool { return i.Name == "debug_mode" })
+			if registers := value(t, r, "pcrs"); debug == e.Document.TPM || e.Document.TPM && registers != "24, sha384" {
+				t.Errorf("%s: got debug mode told %t and registers %q, want it of enclaves alone, and all 24 of a TPM", name, debug, registers)
+			}
+			notice(t, name, r)
+		}
+	}
+}
+
+// TestDebugModeUnclear: registers of which some are zero are of no mode that AWS
+// describes.
+func TestDebugModeUnclear(t *testing.T) {
+	e := nitrotest.New(t, nitropolicy.Enclave, "strict")
+	e.Document.PCRs[1] = make([]byte, 48)
+	wants(t, describe(t, e.Make(t).Document, "Nitro document"), map[string]string{"debug_mode": "unclear: 1 of PCR0, PCR1 and PCR2 are zero"})
 }
 
 // TestTPMEvidence: facts of INDEX.md, table vTPM; TPMS_ATTEST, protobuf fields and
@@ -323,6 +403,8 @@ func TestOwnEvidence(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tt.platform, err)
 		}
-		wants(t, describe(t, b, "evidence"), tt.want)
+		r := describe(t, b, "evidence")
+		wants(t, r, tt.want)
+		notice(t, tt.platform, r)
 	}
 }

@@ -3,6 +3,7 @@ package inspect
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"safebox/image/inspect/tree"
+	"safebox/verifier/dsse"
 )
 
 // TestDamagedEvidence: what begins like a format is read as it, strictly, and
@@ -52,6 +54,9 @@ func TestDamagedEvidence(t *testing.T) {
 		"SGX quote of another vendor": {set("tdx/dcap-qvl/sgx_quote", 12, 0), "", "not recognised"},
 		"document, cut":               {cut("docs/evervault_ga_valid.cbor", 500), "Nitro document", "decoding attestation document: "},
 		"document of a TPM, cut":      {append(cut("docs/evervault_ga_valid.cbor", 500), "nitrotpm_pcrs"...), "NitroTPM document", "decoding attestation document: "},
+		"text about documents":        {[]byte("a document has nitrotpm_pcrs"), "", "not recognised"},
+		"text about a release":        {append([]byte("release.json\x00"), make([]byte, 500)...), "", "not recognised"},
+		"receipt of another document": {dsse.Sign(dsse.TypeReceipt, receiptPayload(t, "safebox/receipt/v1", "safebox/receipt/v2"), ed25519.NewKeyFromSeed(make([]byte, 32))), "receipt", `type: got "safebox/receipt/v2"`},
 		"document, tagged":            {append([]byte("\xd2"), cut("docs/evervault_ga_valid.cbor", 500)...), "Nitro document", "decoding attestation document: "},
 		"HCL report, magic alone":     {cut(hcl, 4), "HCL report", "parsing HCL report: length"},
 		"HCL report, kind":            {set(hcl, 1224, 3), "HCL report", "kind at 0x4c8: got 3"},
@@ -88,6 +93,16 @@ func TestDamagedEvidence(t *testing.T) {
 	}
 }
 
+// receiptPayload is the document of receipt.json with one change.
+func receiptPayload(t *testing.T, old, with string) []byte {
+	t.Helper()
+	b, err := dsse.Payload(file(t, "../../verifier/receipt/testdata/receipt.json"), dsse.TypeReceipt, 1<<16)
+	if err != nil || bytes.Count(b, []byte(old)) != 1 {
+		t.Fatalf("got %q and error %v, want one %q in it", b, err, old)
+	}
+	return bytes.Replace(b, []byte(old), []byte(with), 1)
+}
+
 // hostileCertificate is self-signed and named by what a terminal obeys.
 func hostileCertificate(t testing.TB, name string) []byte {
 	t.Helper()
@@ -108,7 +123,13 @@ func hostileCertificate(t testing.TB, name string) []byte {
 // TestHostileText: names out of a file reach neither text nor JSON as something
 // that a terminal obeys.
 func TestHostileText(t *testing.T) {
-	const evil = "\x1b]0;owned\x07\u009b31m\u202e\r\n"
+	for _, evil := range []string{"\x1b]0;owned\x07", "\u009b31m", "\u202e", "\x7f", "a\r\nverified yes"} {
+		t.Run(strconv.Quote(evil), func(t *testing.T) { hostileText(t, evil) })
+	}
+}
+
+func hostileText(t *testing.T, evil string) {
+	t.Helper()
 	body, err := json.Marshal(map[string]any{
 		"id": evil, "fmspc": evil, "tcbLevels": []any{map[string]any{"tcbStatus": evil, "advisoryIDs": []any{evil}}},
 		"tdxModuleIdentities": []any{map[string]any{"id": evil}},
@@ -124,8 +145,12 @@ func TestHostileText(t *testing.T) {
 		if err := r.WriteText(&text); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(text.String(), `\x1b]0`) || !strings.Contains(text.String(), `owned\a\u009b31m\u202e`) {
-			t.Errorf("%s: got %s, want the name in it, escaped", kind, &text)
+		escaped := strings.Trim(strconv.Quote(evil), `"`)
+		if kind == "certificates" {
+			escaped = strings.ReplaceAll(escaped, ";", `\\;`) // RFC 2253, section 2.4, in a quoted text
+		}
+		if !strings.Contains(text.String(), escaped) {
+			t.Errorf("%s: got %s, want %s in it", kind, &text, escaped)
 		}
 	}
 }

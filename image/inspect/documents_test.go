@@ -98,12 +98,15 @@ func TestManifest(t *testing.T) {
 // its members as Python shows them.
 func TestReceipt(t *testing.T) {
 	wants(t, describe(t, file(t, "../../verifier/receipt/testdata/receipt.json"), "receipt"), map[string]string{
-		"verified": "no: decoded only, not verified: safebox receipt verify",
-		"key_id":   "56475aa75463474c0285df5dbf2bcab73da651358839e9b77481b2eab107708c",
-		"evidence": "ee8250fb76e094b34b471f13a73dbbe51d1ae142e9df59d7c0d31ec20f0a0a8e",
-		"grant":    "3492ad65d05a973fef8c825521eeb41ae64625a672a8aeeeabc696e16d62a020",
-		"module":   "120970d812836f19888625587a4606a5ad23cef31c8684e601771552548fc6b9",
-		"inputs":   "1", "inputs/object": `"bagaaieraawz2x4sxtjplmzadzv4l4vl73bqggoq74iidy5scamg67yzmmv7q", chunks 0-2,8`,
+		"verified":   "no: decoded only, not verified: safebox receipt verify",
+		"key_id":     "56475aa75463474c0285df5dbf2bcab73da651358839e9b77481b2eab107708c",
+		"evidence":   "ee8250fb76e094b34b471f13a73dbbe51d1ae142e9df59d7c0d31ec20f0a0a8e",
+		"grant":      "3492ad65d05a973fef8c825521eeb41ae64625a672a8aeeeabc696e16d62a020",
+		"module":     "120970d812836f19888625587a4606a5ad23cef31c8684e601771552548fc6b9",
+		"params":     "a20b52fae57cc7a99c9651f1b573950fd211823e3ace3bb9c273c06430f24cd3",
+		"release":    "a4d451ec23463726f72c43d64c710968f6b602cd653b4de8adee1b556240a829",
+		"transcript": "54e6289e14c7b0e7ad9acc2dfc4c1e3d027d0eef7f5c4c3fe7c292761d0e06a6",
+		"inputs":     "1", "inputs/object": `"bagaaieraawz2x4sxtjplmzadzv4l4vl73bqggoq74iidy5scamg67yzmmv7q", chunks 0-2,8`,
 		"outputs": "1", "outputs/slot 0": `"object", 6 bytes`, "memory_peak": "1048576 bytes", "exit": "0", "trap": "none",
 	})
 }

@@ -44,6 +44,8 @@ func TestCertificates(t *testing.T) {
 			"certificate 0": `"CN=aws.nitro-enclaves,OU=AWS,O=Amazon,C=US"`, "certificate 0/serial": "f93175681b90afe11d46ccb4e4e7f856",
 			"certificate 0/sha256":    "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b",
 			"certificate 0/not_after": "2049-10-28T14:28:05Z",
+			// sha256sum of openssl's pkey -outform der
+			"certificate 0/key_sha256": "f2caf5ecc6190b4a8399b78bc58a2bbcd0382375db8a1bfd78a82743874fd225",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,10 +128,11 @@ func TestCollateralBundle(t *testing.T) {
 // date -u -d @N.
 func TestMemory(t *testing.T) {
 	const text = `{"seen":[{"key":"crl-time/ab","value":"1700000000"},{"key":"crl/ab","value":"7"},` +
-		`{"key":"tcb-eval/standard","value":"18446744073709551615"},{"key":"time","value":"1767225600"}],"type":"safebox/memory/v1"}`
+		`{"key":"tcb-eval/standard","value":"18446744073709551615"},{"key":"time","value":"1767225600"},{"key":"x-time/ab","value":"253402300800"}],"type":"safebox/memory/v1"}`
 	r := describe(t, []byte(text), "rollback memory")
 	for i, want := range []string{
 		"crl-time/ab 1700000000, 2023-11-14T22:13:20Z", "crl/ab 7", "tcb-eval/standard 18446744073709551615", "time 1767225600, 2026-01-01T00:00:00Z",
+		"x-time/ab 253402300800", // the first second of the year 10000
 	} {
 		if got := r.Items[0].Items[i]; got.Name+" "+got.Value != want {
 			t.Errorf("seen %d: got %s %s, want %s", i, got.Name, got.Value, want)
@@ -143,5 +146,16 @@ func TestPassedOver(t *testing.T) {
 	r := describe(t, b, "certificates")
 	if got := value(t, r, "passed_over"); !strings.Contains(got, `block "PRIVATE KEY"`) {
 		t.Errorf("got %q, want that the key was passed over", got)
+	}
+}
+
+// TestIntelTwice: a name that comes twice could be read either way, so no value
+// of the document is shown.
+func TestIntelTwice(t *testing.T) {
+	b := bytes.Replace(realFile(t, "tdx/trustee/tcbInfo.json"), []byte(`"version":3`), []byte(`"version":3,"version":4`), 1)
+	r := describe(t, b, "TCB info")
+	wants(t, r, map[string]string{"tcb_info": "does not read: ..", "found": "1 TCB info"})
+	if got := value(t, r, "tcb_info"); !strings.Contains(got, `name "version" comes twice`) {
+		t.Errorf("got %q, want the name that comes twice", got)
 	}
 }

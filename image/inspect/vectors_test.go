@@ -168,11 +168,16 @@ func notice(t *testing.T, name string, r *Report) {
 	if first := r.Items[0]; first.Name != "verified" || !strings.HasPrefix(first.Value, "no: decoded only, not verified: ") {
 		t.Errorf("%s: got %q %q first, want that nothing is verified", name, first.Name, first.Value)
 	}
-	for _, i := range r.Items[1:] {
-		if i.Name == "verified" {
-			t.Errorf("%s: says twice whether it is verified", name)
+	var walk func(items []Item)
+	walk = func(items []Item) {
+		for _, i := range items {
+			if i.Name == "verified" {
+				t.Errorf("%s: says twice whether it is verified", name)
+			}
+			walk(i.Items)
 		}
 	}
+	walk(r.Items[1:])
 }
 
 // TestRealComplete: no file lies in the folders that nobody looks at.
