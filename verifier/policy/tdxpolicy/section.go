@@ -53,8 +53,9 @@ series = "standard"
 
 # The least tcbEvaluationDataNumber of TCB info and QE identity. 20 holds
 # INTEL-SA-01397 of 2026-02-10, the joint review of TDX 1.5 (CVE-2025-30513,
-# -31944, -32007, -27940, -32467, -27572). Older documents may still be in their
-# 30 days and hide a TCB recovery. Raise it with each recovery.
+# -31944, -32007, -27940, -32467, -27572; specs/verify.md 7.7 and 8). Older
+# documents may still be in their 30 days and hide a TCB recovery. Raise it with
+# each recovery.
 eval_number_min = %s
 
 # TCB statuses that are accepted. Revoked, and a platform that no level of
@@ -86,8 +87,8 @@ relaunch_advised = "%s"
 td_attributes = %s
 
 # Extended features: what must be on, and what may be on. 0x6DBE7 is what TDX
-# modules allow today; narrow it to what your image uses. 8 bytes as they stand
-# in the quote.
+# modules allow (specs/verify.md 8; all quotes of the vectors are within it);
+# narrow it to what your image uses. 8 bytes as they stand in the quote.
 xfam_required = "0300000000000000"
 xfam_allowed = "e7db060000000000"
 

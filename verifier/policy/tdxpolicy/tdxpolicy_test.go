@@ -227,7 +227,9 @@ func TestWaiver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	day := func(year int, month time.Month, day int) time.Time { return time.Date(year, month, day, 0, 0, 0, 0, time.UTC) }
+	day := func(year int, month time.Month, day int) time.Time {
+		return time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	}
 	want := OutOfDate{By: "Ada", Recovery: day(2026, 8, 11), Until: day(2026, 8, 27), Oldest: day(2025, 5, 14)}
 	if diff := cmp.Diff(want, p.OutOfDate); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -40,6 +40,8 @@ type Evidence struct {
 	Rules    chain.Rules
 	Profile  string
 	Policy   string // the table [tdx]
+
+	After func(t testing.TB, in *tdx.Input) // changes what was put together; may be nil
 }
 
 // Signers are keys that sign in place of the right ones. Nil is the right one.
@@ -139,7 +141,7 @@ func (e *Evidence) Input(t testing.TB) tdx.Input {
 	q := e.Quote
 	q.Data.Chain = append(PEM(pck, intermediate, root), 0)
 	e.sign(t, &q)
-	return tdx.Input{
+	in := tdx.Input{
 		Quote: q.Encode(), EventLog: e.EventLog, Runtime: e.Runtime,
 		Endorsements: &endorse.Set{
 			Certificates: []*x509.Certificate{signer, root},
@@ -152,6 +154,10 @@ func (e *Evidence) Input(t testing.TB) tdx.Input {
 		},
 		Expected: e.Expected, Rules: e.Rules, Policy: e.ReadPolicy(t), Roots: tdx.Roots{SGX: root},
 	}
+	if e.After != nil {
+		e.After(t, &in)
+	}
+	return in
 }
 
 // sign binds the attestation key in the report and signs report and quote.

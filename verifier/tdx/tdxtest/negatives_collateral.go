@@ -22,18 +22,18 @@ func chainNegatives() []negative {
 			q.Data.Chain = bytes.Replace(q.Data.Chain, []byte("N CERTIFICATE-----"), []byte("N CERTIFICATE REQUEST-----"), 1)
 			q.Data.Chain = bytes.Replace(q.Data.Chain, []byte("D CERTIFICATE-----"), []byte("D CERTIFICATE REQUEST-----"), 1)
 		})},
-		{id: "TDX-C1", name: "root of the same name and key with another serial number", after: chainOf(func(t testing.TB, e *Evidence, c []*x509.Certificate) []*x509.Certificate {
+		{id: "TDX-C1", name: "root of the same name and key with another serial number", change: chainOf(func(t testing.TB, e *Evidence, c []*x509.Certificate) []*x509.Certificate {
 			other := *e.Templates.Root
 			other.SerialNumber = big.NewInt(99)
 			c[2] = issue(t, &other, &other, &e.Keys.Root.PublicKey, e.Keys.Root)
 			return c
 		})},
-		{id: "TDX-C1", name: "chain without its root", after: chainOf(func(_ testing.TB, _ *Evidence, c []*x509.Certificate) []*x509.Certificate { return c[:2] })},
-		{id: "TDX-C1", name: "chain with a fourth certificate", after: chainOf(func(_ testing.TB, _ *Evidence, c []*x509.Certificate) []*x509.Certificate { return append(c, c[2]) })},
-		{id: "TDX-C1", name: "chain in another order", after: chainOf(func(_ testing.TB, _ *Evidence, c []*x509.Certificate) []*x509.Certificate {
+		{id: "TDX-C1", name: "chain without its root", change: chainOf(func(_ testing.TB, _ *Evidence, c []*x509.Certificate) []*x509.Certificate { return c[:2] })},
+		{id: "TDX-C1", name: "chain with a fourth certificate", change: chainOf(func(_ testing.TB, _ *Evidence, c []*x509.Certificate) []*x509.Certificate { return append(c, c[2]) })},
+		{id: "TDX-C1", name: "chain in another order", change: chainOf(func(_ testing.TB, _ *Evidence, c []*x509.Certificate) []*x509.Certificate {
 			return []*x509.Certificate{c[1], c[0], c[2]}
 		})},
-		{id: "TDX-C1", name: "root alone, three times", after: chainOf(func(_ testing.TB, _ *Evidence, c []*x509.Certificate) []*x509.Certificate {
+		{id: "TDX-C1", name: "root alone, three times", change: chainOf(func(_ testing.TB, _ *Evidence, c []*x509.Certificate) []*x509.Certificate {
 			return []*x509.Certificate{c[2], c[2], c[2]}
 		})},
 		{id: "TDX-C1", name: "no chain", after: edit(func(q *tdx.Quote) { q.Data.Chain = nil })},
@@ -107,8 +107,12 @@ func listNegatives() []negative {
 		}},
 		{id: "TDX-C2", name: "intermediate revoked", change: func(_ testing.TB, e *Evidence) { revoke(e.Templates.RootCRL, e.Templates.Intermediate.SerialNumber) }},
 		{id: "TDX-C2", name: "TCB signing certificate revoked", change: func(_ testing.TB, e *Evidence) { revoke(e.Templates.RootCRL, e.Templates.TCB.SerialNumber) }},
+		{id: "TDX-C2", name: "TCB signing certificate of the QE identity alone revoked", change: func(t testing.TB, e *Evidence) {
+			e.secondSigner(t, 33)
+			revoke(e.Templates.RootCRL, big.NewInt(33))
+		}},
 		{id: "TDX-C2", name: "root revoked by itself", change: func(_ testing.TB, e *Evidence) { revoke(e.Templates.RootCRL, e.Templates.Root.SerialNumber) }},
-		{id: "TDX-C2", name: "leaf on one of two valid lists", change: nil, after: twoLists},
+		{id: "TDX-C2", name: "leaf on one of two valid lists", change: twoLists},
 		{id: "TDX-C2", name: "part of a list", change: func(_ testing.TB, e *Evidence) {
 			e.Templates.PCKCRL.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: []byte{0x30, 0}}}
 		}},
@@ -175,37 +179,45 @@ func dateNegatives() []negative {
 	}
 }
 
-// chainOf changes the chain of a quote. The evidence that made the quote is made
-// again for its keys.
-func chainOf(change func(t testing.TB, e *Evidence, chain []*x509.Certificate) []*x509.Certificate) func(testing.TB, *tdx.Input) {
-	return func(t testing.TB, in *tdx.Input) {
-		t.Helper()
-		e := New(t, tdx.V4)
-		*in = e.Input(t)
-		q, err := tdx.Decode(in.Quote)
-		if err != nil {
-			t.Fatal(err)
+// chainOf changes the chain of a quote after it was signed.
+func chainOf(change func(t testing.TB, e *Evidence, chain []*x509.Certificate) []*x509.Certificate) func(testing.TB, *Evidence) {
+	return func(_ testing.TB, e *Evidence) {
+		e.After = func(t testing.TB, in *tdx.Input) {
+			t.Helper()
+			edit(func(q *tdx.Quote) {
+				var certs []*x509.Certificate
+				for _, der := range blocks(q.Data.Chain) {
+					certs = append(certs, parse(t, der))
+				}
+				q.Data.Chain = PEM(change(t, e, certs)...)
+			})(t, in)
 		}
-		var certs []*x509.Certificate
-		for _, der := range blocks(q.Data.Chain) {
-			certs = append(certs, parse(t, der))
-		}
-		q.Data.Chain = PEM(change(t, e, certs)...)
-		in.Quote = q.Encode()
 	}
 }
 
 // twoLists adds a PCK CRL that names the leaf and is a day older than the one
 // that does not.
-func twoLists(t testing.TB, in *tdx.Input) {
+func twoLists(_ testing.TB, e *Evidence) {
+	e.After = func(t testing.TB, in *tdx.Input) {
+		t.Helper()
+		older := *e.Templates.PCKCRL
+		older.ThisUpdate = older.ThisUpdate.AddDate(0, 0, -1)
+		revoke(&older, e.Templates.PCK.SerialNumber)
+		intermediate := issue(t, e.Templates.Intermediate, in.Roots.SGX, &e.Keys.Intermediate.PublicKey, e.Keys.Root)
+		in.Endorsements.CRLs = append(in.Endorsements.CRLs, list(t, &older, intermediate, e.Keys.Intermediate))
+	}
+}
+
+// secondSigner signs the QE identity by another TCB signing certificate.
+func (e *Evidence) secondSigner(t testing.TB, serial int64) {
 	t.Helper()
-	e := New(t, tdx.V4)
-	*in = e.Input(t)
-	older := *e.Templates.PCKCRL
-	older.ThisUpdate = older.ThisUpdate.AddDate(0, 0, -1)
-	revoke(&older, e.Templates.PCK.SerialNumber)
-	intermediate := issue(t, e.Templates.Intermediate, in.Roots.SGX, &e.Keys.Intermediate.PublicKey, e.Keys.Root)
-	in.Endorsements.CRLs = append(in.Endorsements.CRLs, list(t, &older, intermediate, e.Keys.Intermediate))
+	key, template := NewKey(t), *e.Templates.TCB
+	template.SerialNumber = big.NewInt(serial)
+	e.By.Identity = key
+	e.After = func(t testing.TB, in *tdx.Input) {
+		t.Helper()
+		in.Endorsements.Certificates = append(in.Endorsements.Certificates, issue(t, &template, in.Roots.SGX, &key.PublicKey, e.Keys.Root))
+	}
 }
 
 func blank(signed []endorse.Signed) {

@@ -31,6 +31,7 @@ func formNegatives() []negative {
 		{id: "TDX-F1", name: "body type 1", form: tdx.V5Body10, after: put(bodyAt, 1)},
 		{id: "TDX-F1", name: "body type 4", form: tdx.V5Body15, after: put(bodyAt, 4)},
 		{id: "TDX-F1", name: "body of TDX 1.5 with the size of 1.0", form: tdx.V5Body15, after: put(bodyAt+2, 0x48, 2)},
+		{id: "TDX-F1", name: "body of TDX 1.0 with the size of 1.5", form: tdx.V5Body10, after: put(bodyAt+2, 0x88, 2)},
 		{id: "TDX-F1", name: "form that the policy does not take", form: tdx.V5Body15, change: func(t testing.TB, e *Evidence) {
 			e.Set(t, "quotes", `["v4", "v5/1.0"]`)
 		}},

@@ -5,8 +5,10 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"testing"
+	"time"
 
 	"safebox/verifier/checktest"
+	"safebox/verifier/endorse"
 	"safebox/verifier/tdx"
 	"safebox/verifier/tdx/pcs/pcstest"
 	"safebox/verifier/verdict"
@@ -84,7 +86,40 @@ func variants() []variant {
 			in.Endorsements.CRLs = append(in.Endorsements.CRLs, in.Endorsements.CRLs...)
 			in.Endorsements.TCBInfos = append(in.Endorsements.TCBInfos, in.Endorsements.TCBInfos...)
 		}},
+		{name: "documents by two signers", form: tdx.V4, change: func(t testing.TB, e *Evidence) { e.secondSigner(t, 33) }},
+		{name: "newer TCB info of another platform besides", form: tdx.V4, change: besides(func(other *pcstest.TCBInfo) {
+			other.FMSPC, other.Evaluation = "00806F050000", 22
+		})},
+		{name: "older TCB info besides, with a status that is not accepted", form: tdx.V4, change: besides(func(other *pcstest.TCBInfo) {
+			other.Evaluation, other.Levels[0].Status = 20, "Revoked"
+		})},
+		{name: "expired TCB info besides", form: tdx.V4, change: besides(func(other *pcstest.TCBInfo) {
+			other.Evaluation, other.NextUpdate = 22, At().Add(-1e9).Format(time.RFC3339)
+		})},
+		{name: "older and expired QE identities besides", form: tdx.V4, change: func(_ testing.TB, e *Evidence) {
+			older, expired := *e.Identity, *e.Identity
+			older.Evaluation, older.ISVProdID = 20, 1
+			expired.Evaluation, expired.NextUpdate = 22, At().Add(-1e9).Format(time.RFC3339)
+			e.After = func(t testing.TB, in *tdx.Input) {
+				t.Helper()
+				in.Endorsements.Identities = append([]endorse.Signed{
+					pcstest.Sign(t, e.Keys.TCB, older.JSON()), pcstest.Sign(t, e.Keys.TCB, expired.JSON()),
+				}, in.Endorsements.Identities...)
+			}
+		}},
 	}, statusVariants()...)
+}
+
+// besides puts another TCB info before the right one.
+func besides(change func(other *pcstest.TCBInfo)) func(testing.TB, *Evidence) {
+	return func(_ testing.TB, e *Evidence) {
+		other := pcstest.NewTCBInfo(e.Info.IssueDate, e.Info.NextUpdate)
+		change(other)
+		e.After = func(t testing.TB, in *tdx.Input) {
+			t.Helper()
+			in.Endorsements.TCBInfos = append([]endorse.Signed{pcstest.Sign(t, e.Keys.TCB, other.JSON())}, in.Endorsements.TCBInfos...)
+		}
+	}
 }
 
 func statusVariants() []variant {
