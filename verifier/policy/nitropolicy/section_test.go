@@ -28,3 +28,24 @@ func TestSection(t *testing.T) {
 		t.Error("a section of no kind or profile")
 	}
 }
+
+// TestInstances: strict accepts no instance until some are listed, cloud any;
+// and profile test alone leaves nonce, transcript and image open.
+func TestInstances(t *testing.T) {
+	for _, kind := range []Kind{Enclave, NitroTPM} {
+		for profile, unlimited := range map[string]bool{strict: false, cloud: true, test: true} {
+			p, err := parse(Section(kind, profile), kind, profile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.AnyInstance != unlimited || len(p.Instances) != 0 {
+				t.Errorf("%v %s: any instance %t, %q listed; want any: %t", kind, profile, p.AnyInstance, p.Instances, unlimited)
+			}
+			open := profile == test
+			image := map[Kind]int{Enclave: 0, NitroTPM: 4}[kind]
+			if (p.Nonce.Rule == Any) != open || (p.UserData.Rule == Any) != open || p.AnyAge != open || (p.PCRs[image].Rule == Any) != open || p.AcceptDebug {
+				t.Errorf("%v %s: %+v", kind, profile, p)
+			}
+		}
+	}
+}
