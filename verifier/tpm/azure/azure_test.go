@@ -82,6 +82,9 @@ func TestRealEvidence(t *testing.T) {
 		checkQuote(t, c.name, e.Report, e.Quote, c.extra)
 		// report_data: SEV-SNP report at 0x50, TD quote v4 at 48 + 520.
 		data, at := e.Report.ReportData(), 0x50
+		if got, err := e.Hardware.ReportData(); err != nil || got != data {
+			t.Errorf("%s: got report_data %x, %v, want %x", c.name, got, err, data)
+		}
 		if c.kind == TDX {
 			at = 48 + 520
 			if td := read(t, "az-tdx-vtpm/td-quote.bin"); !bytes.Equal(td, e.Hardware.Report) {
@@ -92,6 +95,32 @@ func TestRealEvidence(t *testing.T) {
 		}
 		if !bytes.Equal(e.Hardware.Report[at:at+64], data[:]) {
 			t.Errorf("%s: report_data: got %x, want %x", c.name, e.Hardware.Report[at:at+64], data)
+		}
+	}
+}
+
+// TestReportData reads it out of a real TD quote of version 5; the value is a
+// dump (Python) of its bytes from 48 + 6 + 520 on.
+func TestReportData(t *testing.T) {
+	b, err := os.ReadFile("../../testdata/evidence/tdx/trustee/tdx_quote_5.dat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Hardware{Kind: TDX, Report: b}.ReportData()
+	want := unhex(t, "6d6ab13b046cff606ac0074be13981b07b6325dba10b5facc96febf551c0c3be2b75f92fe1f88f4bb996969ad0174b4b7a70261b7b85c844f4b33a4674fd049f")
+	if err != nil || !bytes.Equal(got[:], want) {
+		t.Errorf("version 5: got %x, %v", got, err)
+	}
+	b[0] = 3
+	for name, h := range map[string]Hardware{
+		"version 3":     {Kind: TDX, Report: b},
+		"no quote":      {Kind: TDX},
+		"short quote 4": {Kind: TDX, Report: append([]byte{4, 0}, make([]byte, 629)...)},
+		"short quote 5": {Kind: TDX, Report: append([]byte{5, 0}, make([]byte, 635)...)},
+		"short report":  {Kind: SNP, Report: make([]byte, 0x8f)},
+	} {
+		if got, err := h.ReportData(); err == nil {
+			t.Errorf("%s: got %x", name, got)
 		}
 	}
 }

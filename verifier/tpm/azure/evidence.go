@@ -38,13 +38,6 @@ type Evidence struct {
 	Quote    Quote
 }
 
-// Hardware is what the processor's own package verifies.
-type Hardware struct {
-	Kind   Kind
-	Report []byte // the SEV-SNP report in the paravisor's, or the TD quote that came beside it
-	VCEK   []byte // of SEV-SNP: the certificate that came along, PEM or DER
-}
-
 // Quote is the TPM's quote.
 type Quote struct {
 	Message   []byte

@@ -69,9 +69,10 @@ type Expected struct {
 }
 
 // Hardware verifies the hardware report that the evidence carries, as the
-// processor's own package and the policy have it, and that the report's
-// report_data is want. It records its own checks in the log. An error refuses
-// the evidence.
+// processor's own package and the policy have it, with want expected as its
+// report_data. It records its own checks in the log. An error refuses the
+// evidence. That the report's data is want is checked here again: a policy that
+// accepts any report data must not lose the binding of the TPM's key.
 type Hardware func(report azure.Hardware, want [64]byte, log *check.Recorder) error
 
 // Input is everything that a verdict depends on.

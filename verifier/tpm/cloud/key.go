@@ -9,6 +9,7 @@ import (
 
 	"safebox/verifier/policy/tpmpolicy"
 	"safebox/verifier/tpm"
+	"safebox/verifier/tpm/azure"
 )
 
 // checkHardware: TPM-H1. A report that is there must hold even where the policy
@@ -25,11 +26,24 @@ func (v *verification) checkHardware() {
 	}
 	data := a.Report.ReportData()
 	want := fmt.Sprintf("%v report that verifies, with report_data %x", a.Hardware.Kind, data)
-	v.hardware = errors.New("nobody was asked to verify the hardware report")
-	if v.in.Hardware != nil {
-		v.hardware = v.in.Hardware(a.Hardware, data, v.log)
-	}
+	v.hardware = v.bound(a.Hardware, data)
 	v.log.Check("TPM-H1", v.hardware, want, "verified, report_data is the claims'")
+}
+
+// bound verifies the report and compares its data, whatever the processor's
+// package was told to accept.
+func (v *verification) bound(h azure.Hardware, want [64]byte) error {
+	if v.in.Hardware == nil {
+		return errors.New("nobody was asked to verify the hardware report")
+	}
+	if err := v.in.Hardware(h, want, v.log); err != nil {
+		return err
+	}
+	got, err := h.ReportData()
+	if err == nil && got != want {
+		err = fmt.Errorf("report_data: got %x", got)
+	}
+	return err
 }
 
 // checkKey: TPM-K1 to TPM-K4. One ground to believe the key is enough.

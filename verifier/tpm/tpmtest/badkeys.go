@@ -43,6 +43,14 @@ func hardwares() []wrong {
 	return []wrong{
 		{"TPM-H1", "SEV-SNP report binds other claims", onAzure(azure.SNP), func(m *Machine) { m.OtherClaims = true }},
 		{"TPM-H1", "TD quote binds other claims", onAzure(azure.TDX), func(m *Machine) { m.OtherClaims = true }},
+		{"TPM-H1", "SEV-SNP report binds other claims, and any report data is accepted", onAzure(azure.SNP), func(m *Machine) {
+			m.OtherClaims = true
+			m.Input = func(in *cloud.Input) { in.Hardware = accept }
+		}},
+		{"TPM-H1", "TD quote binds other claims, and any report data is accepted", onAzure(azure.TDX), func(m *Machine) {
+			m.OtherClaims = true
+			m.Input = func(in *cloud.Input) { in.Hardware = accept }
+		}},
 		{"TPM-H1", "hardware report does not verify", onAzure(azure.SNP), func(m *Machine) {
 			m.Input = func(in *cloud.Input) {
 				in.Hardware = func(azure.Hardware, [64]byte, *check.Recorder) error { return errors.New("signature") }
@@ -63,6 +71,9 @@ func hardwares() []wrong {
 		}},
 	}
 }
+
+// accept is a processor's package under a policy that accepts any report data.
+func accept(azure.Hardware, [64]byte, *check.Recorder) error { return nil }
 
 func keys() []wrong {
 	policy := func(change func(*tpmpolicy.Policy)) func(*Machine) {

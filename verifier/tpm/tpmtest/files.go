@@ -90,7 +90,8 @@ func (m *Machine) hcl() (blob, hardware []byte) {
 	} else {
 		area[0] = 0x81               // a TDREPORT (Intel TDX Module 1.5 ABI)
 		copy(area[128:], data[:])    // its reportdata
-		hardware = make([]byte, 632) // header and body of a TD quote v4
+		hardware = make([]byte, 632) // header and body of a TD quote
+		hardware[0] = 4              // its version
 		copy(hardware[48+520:], data[:])
 	}
 	b = append(b, area...)
