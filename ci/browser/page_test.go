@@ -206,6 +206,7 @@ func (t *tab) checkPrint(name string) {
 	if ratio, err := contrast(body, "rgb(255, 255, 255)"); err != nil || ratio < pagetest.EnoughContrast {
 		t.t.Errorf("%s, printed: text is %s on paper (%v)", name, body, err)
 	}
+	t.picture(name + "-print.png")
 	t.media("", "light")
 }
 

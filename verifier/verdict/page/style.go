@@ -91,6 +91,7 @@ table{width:100%;border-collapse:separate;border-spacing:0;table-layout:fixed;ba
 th,td{text-align:left;vertical-align:top;padding:.55rem .75rem;font-weight:400}
 thead th,thead .c-name{color:var(--dim);font-size:.8125rem;font-weight:600}
 tbody th,tbody td{border-top:1px solid var(--line)}
+.c-state .badge{white-space:normal}
 td.value,.log td{font-size:.8125rem}
 .log td{padding:.35rem .75rem}
 tr.bad th,tr.bad td{background:var(--bad-soft)}
@@ -113,7 +114,7 @@ tr.first td{border-top:3px solid var(--bad);border-bottom:3px solid var(--bad)}
 
 // narrow turns rows into cards: a phone, or a window beside another.
 const narrow = `
-@media (max-width:47.99rem){
+@media screen and (max-width:47.99rem){
 .verdict{flex-direction:column;gap:.75rem;padding:1.25rem}
 .failure dl div,.digests div{grid-template-columns:minmax(0,1fr);gap:0}
 table,tbody,tr,th,td{display:block;width:auto}
@@ -123,21 +124,24 @@ tbody tr{background:var(--card);border:1px solid var(--line);border-left:.375rem
 tbody tr.ok{border-left-color:var(--ok)}
 tbody tr.bad{border-left-color:var(--bad);background:var(--bad-soft)}
 tbody tr.wait{border-left-color:var(--wait);background:var(--wait-soft)}
-tbody th,tbody td,tr.first td{border:0;padding:.2rem 0;width:auto}
+tbody th,tbody td,.log td,tr.first td{border:0;padding:.2rem 0;width:auto}
 .label{display:block}
 .log .c-index,.log .c-register,.log .c-type{display:inline-block;padding-right:1.25rem}
 tbody tr.first{border-width:3px 3px 3px .375rem;border-color:var(--bad)}
 }
 `
 
-// wide has room for the whole chain in one row.
+// wide has room for the chain in two rows, or in one.
 const wide = `
-@media (min-width:72rem){
-.chain{grid-auto-flow:column;grid-auto-columns:minmax(0,1fr);gap:1rem}
+@media print,(min-width:48rem){
+.chain{grid-template-columns:repeat(4,minmax(0,1fr));gap:1rem}
 .box{padding:.625rem}
 .box h3{font-size:.875rem}
 .box .question{font-size:.8125rem}
 .link+.link::before{left:-.875rem;top:2.75rem;transform:rotate(-45deg)}
+}
+@media screen and (min-width:72rem){
+.chain{grid-template-columns:none;grid-auto-flow:column;grid-auto-columns:minmax(0,1fr)}
 }
 `
 
@@ -150,5 +154,12 @@ a{color:inherit;text-decoration:none}
 .verdict,.failure,.box,tr{break-inside:avoid}
 h2,h3{break-after:avoid}
 thead{display:table-header-group}
+th,td,.log td{padding:.3rem .4rem}
+thead .c-state{width:7.25rem}
+thead .c-name{width:12rem}
+thead .c-index{width:2.5rem}
+thead .c-register{width:4rem}
+thead .c-type{width:8.5rem}
+thead .c-what{width:11rem}
 }
 `

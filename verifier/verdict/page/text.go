@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -21,7 +22,7 @@ const wholeID = 16
 
 // id writes the ID of a check.
 func (w *writer) id(id string) {
-	if len(id) > wholeID {
+	if len(id) > wholeID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		w.text(id)
 		return
 	}

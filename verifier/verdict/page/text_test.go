@@ -47,6 +47,20 @@ func TestText(t *testing.T) {
 	}
 }
 
+// TestID: an ID of ours stays on one line; what could be long when it is shown
+// does not.
+func TestID(t *testing.T) {
+	for in, want := range map[string]bool{
+		"TPM-R11-sha256": true, strings.Repeat("x", 16): true, strings.Repeat("x", 17): false, "a b": false, "\u202e": false, "é": false,
+	} {
+		w := new(writer)
+		w.id(in)
+		if got := strings.HasPrefix(string(w.bytes()), `<span class="whole">`); got != want {
+			t.Errorf("%q: got %t, want %t", in, got, want)
+		}
+	}
+}
+
 // TestCut: the bound is in bytes and splits no character.
 func TestCut(t *testing.T) {
 	for _, c := range []struct {
