@@ -86,7 +86,9 @@ const template = `[vtpm.quote]
 # %s
 
 # Why an attestation key is believed; one ground is enough. "hardware": a report
-# of SEV-SNP or TDX binds it (Azure). "certificate": a certificate under one of
+# of SEV-SNP or TDX binds it (Azure). That report is of the paravisor with the TPM
+# in it, so its measurement must be listed in the table of the processor: whoever
+# runs another guest can bind any key. "certificate": a certificate under one of
 # roots (Google Compute Engine): the TPM is then the provider's software.
 # "pinned": SHA-256 of its public area is in pins.
 attestation_keys = %s
