@@ -37,6 +37,10 @@ func debugChanges(kind nitropolicy.Kind) []change {
 		{"PCR0 missing", missing(0)},
 		{"PCR1 missing", missing(1)},
 		{"PCR2 missing", missing(2)},
+		{"PCR1 missing, where zero would do", func(t testing.TB, e *Evidence) {
+			e.Policy.AcceptDebug = true
+			missing(1)(t, e)
+		}},
 	}
 }
 
