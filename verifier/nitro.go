@@ -24,7 +24,7 @@ func (v *verification) checkNitro(kind nitro.Kind) {
 	e := v.evidence.Nitro
 	in := nitro.Input{
 		Document: e.Document,
-		Rules:    v.rules(), Policy: &v.policy.Nitro, Roots: v.roots.nitro,
+		Rules:    v.rules(), Policy: &v.policy.Nitro, Roots: v.roots.nitro(),
 	}
 	if kind == nitro.NitroTPM {
 		in.Policy = &v.policy.NitroTPM

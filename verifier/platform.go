@@ -15,13 +15,13 @@ import (
 // roots are the vendors' keys that everything ends in. Release programs have
 // the pinned ones and no way to others.
 type roots struct {
-	snp   snp.Roots
-	tdx   tdx.Roots
-	nitro nitro.Roots
+	snp   func() snp.Roots
+	tdx   func() tdx.Roots
+	nitro func() nitro.Roots
 }
 
 func pinnedRoots() roots {
-	return roots{snp: snp.PinnedRoots(), tdx: tdx.PinnedRoots(), nitro: nitro.PinnedRoots()}
+	return roots{snp: snp.PinnedRoots, tdx: tdx.PinnedRoots, nitro: nitro.PinnedRoots}
 }
 
 // checkPlatform runs the checks of the evidence's platform.

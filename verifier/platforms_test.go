@@ -230,7 +230,7 @@ func newSNP(t testing.TB) *platformMachine {
 			m.snp(&r)
 		}
 		e := m.authority.Make(t, snptest.Build{Product: snp.Genoa, Report: r})
-		m.roots.snp = e.Roots()
+		m.roots.snp = e.Roots
 		m.evidence.SNP = &evidence.SNP{Report: e.Report}
 		b, err := e.Set().Encode()
 		if err != nil {
@@ -266,7 +266,7 @@ func newTDX(t testing.TB) *platformMachine {
 			m.tdx(e)
 		}
 		in := e.Input(t)
-		m.roots.tdx = in.Roots
+		m.roots.tdx = func() tdx.Roots { return in.Roots }
 		m.evidence.TDX.Quote = in.Quote
 		var err error
 		if m.evidence.TDX.Endorsements, err = in.Endorsements.Encode(); err != nil {
@@ -411,7 +411,7 @@ func newNitro(t testing.TB, kind nitro.Kind) *platformMachine {
 			m.nitro(e)
 		}
 		in := e.Make(t)
-		m.roots.nitro = in.Roots
+		m.roots.nitro = func() nitro.Roots { return in.Roots }
 		m.evidence.Nitro.Document = in.Document
 	}
 	return m

@@ -77,21 +77,21 @@ func (v *verification) rawData() *[64]byte {
 func (v *verification) rawSNP(report []byte, data *[64]byte) *snp.Report {
 	return snp.Verify(snp.Input{
 		Report: report, Endorsements: v.endorsements, Expected: snp.Expected{ReportData: data},
-		Rules: v.rules(), Policy: &v.policy.SNP, Roots: v.roots.snp,
+		Rules: v.rules(), Policy: &v.policy.SNP, Roots: v.roots.snp(),
 	}, v.log)
 }
 
 func (v *verification) rawTDX(quote []byte, data *[64]byte) *tdx.Quote {
 	return tdx.Verify(tdx.Input{
 		Quote: quote, Endorsements: v.endorsements, Expected: tdx.Expected{ReportData: data},
-		Rules: v.rules(), Policy: &v.policy.TDX, Roots: v.roots.tdx,
+		Rules: v.rules(), Policy: &v.policy.TDX, Roots: v.roots.tdx(),
 	}, v.log)
 }
 
 func (v *verification) rawNitro(kind nitro.Kind) {
 	in := nitro.Input{
 		Document: v.in.Evidence, Expected: nitro.Expected{UserData: v.raw.Data},
-		Rules: v.rules(), Policy: &v.policy.Nitro, Roots: v.roots.nitro,
+		Rules: v.rules(), Policy: &v.policy.Nitro, Roots: v.roots.nitro(),
 	}
 	if kind == nitro.NitroTPM {
 		in.Policy = &v.policy.NitroTPM

@@ -19,7 +19,6 @@ import (
 	"safebox/verifier/release"
 	"safebox/verifier/tpm"
 	"safebox/verifier/transcript"
-	"safebox/verifier/verdict"
 )
 
 // verification is one run: what has been found so far. A pointer is nil until
@@ -52,7 +51,6 @@ type verification struct {
 	vendor
 	raw         *RawInput         // nil: the evidence is our own
 	behind      string            // platform of the hardware under a raw TPM
-	rows        []verdict.Event   // the event log beside the release's
 	predictions []*tdx.Prediction // of the release on the TDX machines of the policy
 }
 

@@ -20,7 +20,7 @@ const snpFeatures = 1
 func (v *verification) checkSNP() {
 	in := snpreport.Input{
 		Report: v.evidence.SNP.Report, Endorsements: v.endorsements,
-		Rules: v.rules(), Policy: &v.policy.SNP, Roots: v.roots.snp,
+		Rules: v.rules(), Policy: &v.policy.SNP, Roots: v.roots.snp(),
 	}
 	if v.transcript != nil {
 		in.Expected.ReportData = &v.transcript.sum

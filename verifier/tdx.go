@@ -21,7 +21,7 @@ func (v *verification) checkTDX() {
 	e := v.evidence.TDX
 	in := tdx.Input{
 		Quote: e.Quote, EventLog: e.EventLog, Endorsements: v.endorsements,
-		Rules: v.rules(), Policy: &v.policy.TDX, Roots: v.roots.tdx,
+		Rules: v.rules(), Policy: &v.policy.TDX, Roots: v.roots.tdx(),
 	}
 	for _, r := range e.Runtime {
 		in.Runtime = append(in.Runtime, [48]byte(transcript.KeysEvent(golden.SHA384, r.Digest)))

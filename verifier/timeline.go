@@ -36,9 +36,12 @@ func (v *verification) timeline() []verdict.Event {
 
 // firstDifference is for a hint: the event at which a register went another way
 // than the release's.
-func (v *verification) firstDifference(index int) string {
-	for _, e := range v.rows {
-		if e.Diverges && e.Register == registerName(uint32(index)) {
+func (v *verification) firstDifference(c comparison) string {
+	if c.want == c.got {
+		return ""
+	}
+	for _, e := range v.timeline() {
+		if e.Diverges && e.Register == registerName(uint32(c.index)) {
 			return fmt.Sprintf("; first difference: event %d, %s: got %s, want %s", e.Index, e.Type, e.Digest, e.Want)
 		}
 	}

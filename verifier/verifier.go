@@ -49,10 +49,19 @@ type File struct {
 // Result is a verdict and what may be relied on after it.
 type Result struct {
 	Verdict *verdict.Verdict
-	Claims  *Claims         // nil unless every check passed
-	Pin     []byte          // pin of the attestation key, when an activation succeeded and every check passed
-	Memory  []byte          // the rollback memory after this verification; nil if none was given or it is not readable
-	Events  []verdict.Event // the evidence's event log, against the release where that tells its events
+	Claims  *Claims // nil unless every check passed
+	Pin     []byte  // pin of the attestation key, when an activation succeeded and every check passed
+	Memory  []byte  // the rollback memory after this verification; nil if none was given or it is not readable
+
+	timeline func() []verdict.Event
+}
+
+// Events is the event log of the evidence, beside what the release says of it.
+func (r *Result) Events() []verdict.Event {
+	if r.timeline == nil {
+		return nil
+	}
+	return r.timeline()
 }
 
 // Claims is what the evidence says, after every check passed.
@@ -91,7 +100,6 @@ func verify(in Input, receipt bool, r roots) *Result {
 	v.checkTime()
 	v.checkPlatform()
 	v.checkMemory()
-	v.rows = v.timeline()
 	return v.result()
 }
 
@@ -114,7 +122,7 @@ func (v *verification) result() *Result {
 		out.Platform = v.evidence.Platform
 	}
 	v.describe(out)
-	r := &Result{Verdict: out, Events: v.rows}
+	r := &Result{Verdict: out, timeline: v.timeline}
 	if out.OK {
 		v.accept(r)
 	}

@@ -66,7 +66,7 @@ func TestMeasureScripts(t *testing.T) {
 			"sums":     artifactSums,
 			"setjson":  setJSON,
 			"table":    hashTable,
-			"chain": commandChain,
+			"chain":    commandChain,
 			"folds":    folds384,
 			"assemble": assemble,
 		},

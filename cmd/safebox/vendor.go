@@ -158,9 +158,9 @@ func (f *outputFlags) write(r *verifier.Result) error {
 	if f.html == "" {
 		return nil
 	}
-	events := make([]page.Event, len(r.Events))
-	for i, e := range r.Events {
-		events[i] = page.Event(e)
+	var events []page.Event
+	for _, e := range r.Events() {
+		events = append(events, page.Event(e))
 	}
 	b, err := page.Render(r.Verdict, events)
 	if err != nil {

@@ -117,3 +117,29 @@ func TestProducts(t *testing.T) {
 		}
 	}
 }
+
+// TestLayouts: the bytes of a TCB, by verify.md 1.1.
+func TestLayouts(t *testing.T) {
+	for _, c := range []struct {
+		report snp.Report
+		raw    [8]byte
+		want   string
+	}{
+		{snptest.Milan(), [8]byte{1, 2, 0, 0, 0, 0, 3, 4}, "bootloader 0x1, TEE 0x2, SNP 0x3, microcode 0x4"},
+		{snptest.Genoa(), [8]byte{1, 2, 0, 0, 0, 0, 3, 4}, "bootloader 0x1, TEE 0x2, SNP 0x3, microcode 0x4"},
+		{snptest.Siena(), [8]byte{1, 2, 0, 0, 0, 0, 3, 4}, "bootloader 0x1, TEE 0x2, SNP 0x3, microcode 0x4"},
+		{snptest.Turin(), [8]byte{1, 2, 3, 4, 0, 0, 0, 5}, "FMC 0x1, bootloader 0x2, TEE 0x3, SNP 0x4, microcode 0x5"},
+	} {
+		r := c.report
+		snptest.SetTCB(&r, c.raw)
+		got, err := snp.Decode(snptest.Encode(&r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tcb := range []snp.TCB{got.Reported, got.Committed, got.Current, got.Launch} {
+			if tcb.String() != c.want {
+				t.Errorf("%v: got %v, want %s", got.CPUID, tcb, c.want)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package snptest
 
 import (
 	"safebox/measure/snp/idblock"
+	"safebox/verifier/policy/snppolicy"
 	"safebox/verifier/snp"
 )
 
@@ -64,6 +65,9 @@ func productNegatives() []changed {
 	return []changed{
 		{"SNP-B4", "product is not listed", cloudGenoa, func(s *setup) { s.edit(`products = ["Genoa", "Turin"]`, `products = ["Turin"]`) }},
 		{"SNP-B4", "Milan, which the profile refuses", milan, func(s *setup) { s.edits = s.edits[:2] }},
+		{"SNP-B4", "Milan, which a policy lists and does not accept", milan, func(s *setup) {
+			s.policy = func(p *snppolicy.Policy) { p.Milan = "" }
+		}},
 		{"SNP-B4", "VCEK is of another product", genoa, set(Text("Milan-B1"), 2)},
 		{"SNP-B4", "VLEK is of another product", func() setup { return vlek(snp.Genoa, Genoa()) }, set(Text("Milan"), 2)},
 		{"SNP-B4", "unknown model", genoa, report(func(r *snp.Report) { r.CPUID.Model = 0x20 })},

@@ -199,10 +199,25 @@ func extensionNegatives() []changed {
 	}
 }
 
+// other gives a leaf the set of another product, with a name and a size of HWID
+// that are its own.
+func other(s *setup, of snp.Product, name string, size int) {
+	r := s.build.Report
+	r.Reported.Raw = [8]byte{}
+	s.build.Leaf = func(c *x509.Certificate) {
+		list := Extensions(&r, of)
+		list[1].Value = Text(name)
+		list[len(list)-1].Value = append([]byte{}, r.ChipID[:size]...)
+		c.ExtraExtensions = list
+	}
+}
+
 // extensionSetNegatives: SNP-C4, which there are.
 func extensionSetNegatives() []changed {
 	vlekGenoa := func() setup { return vlek(snp.Genoa, Genoa()) }
 	list := []changed{
+		{"SNP-C4", "Genoa with all extensions of Turin's version", genoa, func(s *setup) { other(s, snp.Turin, "Genoa", 64) }},
+		{"SNP-C4", "Turin with all extensions of Genoa's version", turin, func(s *setup) { other(s, snp.Genoa, "Turin", 8) }},
 		{"SNP-C4", "FMC for Genoa", genoa, add(OID(3, 9), Integer(0))},
 		{"SNP-C4", "SPL 4 for Turin", turin, add(OID(3, 4), Integer(0))},
 		{"SNP-C4", "FMC is missing for Turin", turin, set(nil, 3, 9)},

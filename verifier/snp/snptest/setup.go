@@ -252,6 +252,16 @@ func positives() []namedSetup {
 		{"cloud, Genoa, version 4", func() setup { return version(4) }},
 		{"cloud, Genoa, firmware not committed", provisional},
 		{"cloud, Turin", func() setup { return cloudOn(snp.Turin, Turin()) }},
+		{"cloud, Turin, over its floors, each component another", func() setup {
+			s := cloudOn(snp.Turin, Turin())
+			SetTCB(&s.build.Report, [8]byte{2, 3, 4, 5, 0, 0, 0, 0x91})
+			return s
+		}},
+		{"cloud, Genoa, over its floors, each component another", func() setup {
+			s := cloudOn(snp.Genoa, Genoa())
+			SetTCB(&s.build.Report, [8]byte{11, 2, 0, 0, 0, 0, 0x1c, 0x80})
+			return s
+		}},
 		{"cloud, Genoa, VLEK", func() setup { return vlek(snp.Genoa, Genoa()) }},
 		{"cloud, Turin, VLEK", func() setup { return vlek(snp.Turin, Turin()) }},
 		{"cloud, Genoa, masked chip accepted", func() setup {

@@ -92,6 +92,7 @@ func TestChain(t *testing.T) {
 		check("SNP-S1", false, false), check("SNP-F1", true, true),
 		check("TPM-R4-sha256", false, true), check("TPM-R5-sha256", true, true), check("TPM-R6-sha256", true, true),
 	}}
+	v.Checks[2].Want, v.Checks[3].Got = "any value", "any value" // a word saves nothing that failed
 	want := []string{
 		"passed Hardware root SNP-C1",
 		"failed Endorsement chain SNP-C2 failed SNP-B1 not reached SNP-B2 passed",
