@@ -48,6 +48,7 @@ func TestDamagedEvidence(t *testing.T) {
 		"report, too short":           {cut(report, 1183), "", "not recognised"},
 		"report, no version":          {set(report, 0, 0), "", "not recognised"},
 		"quote of a version to come":  {set(quote, 0, 6), "TDX quote", "version: got 6"},
+		"quote of an unknown key":     {set(quote, 2, 9), "", "not recognised"},
 		"quote, cut":                  {cut(quote, 4000), "TDX quote", "parsing TD quote: "},
 		"quote, header alone":         {cut(quote, 48), "TDX quote", "parsing TD quote: "},
 		"quote, less than a header":   {cut(quote, 47), "", "not recognised"},

@@ -38,7 +38,8 @@ func TestCertificates(t *testing.T) {
 		},
 		"snp/roots/ask_ark_turin_vlek.pem": { // CRLF and an empty line at the end
 			"found": "2 certificates", "certificate 0": `"CN=SEV-VLEK-Turin,` + engineering, "certificate 1": `"CN=ARK-Turin,` + engineering,
-			"certificate 1/key": "RSA 4096 bits", "certificate 1/authority": "yes", "certificate 1/key_usage": "keyCertSign, cRLSign",
+			"certificate 0/authority": "yes, path length 0",
+			"certificate 1/key":       "RSA 4096 bits", "certificate 1/authority": "yes", "certificate 1/key_usage": "keyCertSign, cRLSign",
 		},
 		"nitro/root.pem": {
 			"certificate 0": `"CN=aws.nitro-enclaves,OU=AWS,O=Amazon,C=US"`, "certificate 0/serial": "f93175681b90afe11d46ccb4e4e7f856",
