@@ -1,14 +1,14 @@
 package snp
 
-import "safebox/verifier/check"
+import (
+	"slices"
+
+	"safebox/verifier/check"
+)
 
 // Definitions lists the checks in the order of specs/verify.md, table 1.2.
 func Definitions() []check.Definition {
-	list := formatDefinitions()
-	list = append(list, chainDefinitions()...)
-	list = append(list, bindingDefinitions()...)
-	list = append(list, guestDefinitions()...)
-	return append(list, platformDefinitions()...)
+	return slices.Concat(formatDefinitions(), chainDefinitions(), bindingDefinitions(), guestDefinitions(), platformDefinitions())
 }
 
 const reportTable = "AMD 56860, 7.3, ATTESTATION_REPORT"

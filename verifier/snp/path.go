@@ -19,6 +19,7 @@ import (
 type Chain struct {
 	leaf, intermediate, root *x509.Certificate
 	crl                      *chain.CRL // nil if the policy asks for none and none was there
+	list                     string     // what an error calls it
 }
 
 // OpenChain verifies the chain for the report of the input, SNP-C1 to SNP-C5, so
@@ -41,6 +42,7 @@ func OpenChain(in Input) (*Chain, error) {
 		}
 	}
 	c := v.found
+	c.list = fmt.Sprintf("revocation list of %q", c.root.Subject.String())
 	return &c, nil
 }
 

@@ -75,8 +75,7 @@ func (v *verification) openList(l *x509.RevocationList) (*chain.CRL, error) {
 	if k == nil || k.crl == nil || !same(k.root, v.found.root) || !bytes.Equal(k.crl.Raw, l.Raw) {
 		return chain.OpenList(l, v.found.root, v.in.Rules, chain.AgeCRL)
 	}
-	what := fmt.Sprintf("revocation list of %q", v.found.root.Subject.String())
-	grace, err := v.in.Rules.Document(what, l.ThisUpdate, l.NextUpdate, chain.AgeCRL)
+	grace, err := v.in.Rules.Document(k.list, l.ThisUpdate, l.NextUpdate, chain.AgeCRL)
 	if err != nil {
 		return nil, err
 	}

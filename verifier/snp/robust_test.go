@@ -294,6 +294,10 @@ func TestChain(t *testing.T) {
 		in.Endorsements = one.Set()
 		c.change(&in)
 		_, v := verify(in)
+		in.Chain = nil
+		if _, plain := verify(in); !cmp.Equal(plain, v) {
+			t.Errorf("%s: another verdict without the kept chain:\n%s", c.name, cmp.Diff(plain, v))
+		}
 		if c.id == "" {
 			if !v.OK {
 				t.Errorf("%s: refused:\n%s", c.name, v.Text())
