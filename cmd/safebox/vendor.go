@@ -158,11 +158,7 @@ func (f *outputFlags) write(r *verifier.Result) error {
 	if f.html == "" {
 		return nil
 	}
-	var events []page.Event
-	for _, e := range r.Events() {
-		events = append(events, page.Event(e))
-	}
-	b, err := page.Render(r.Verdict, events)
+	b, err := page.Render(r.Verdict, r.Events())
 	if err != nil {
 		return err
 	}
