@@ -175,6 +175,9 @@ func TestEvidence(t *testing.T) {
 					t.Errorf("%s: passed %t, want %t", id, !c.signature, c.signature)
 				}
 			}
+			if passed(v, "TDX-A3") && !(passed(v, "TDX-T1") && passed(v, "TDX-T3")) {
+				t.Error("a TDX module is known by an identity that was not looked at")
+			}
 		})
 	}
 }

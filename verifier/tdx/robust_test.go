@@ -186,6 +186,17 @@ func TestZero(t *testing.T) {
 	}
 }
 
+// TestNobody: where nobody gave an expectation the verdict says so.
+func TestNobody(t *testing.T) {
+	in := tdxtest.New(t, tdx.V4).Input(t)
+	in.Expected = tdx.Expected{}
+	for _, c := range tdxtest.Verdict(in).Failed() {
+		if !strings.Contains(c.Want, "which nobody gave") {
+			t.Errorf("%s: want %q, which does not say that nobody gave it", c.ID, c.Want)
+		}
+	}
+}
+
 // TestRecorded: a verdict records every check or says that it was not reached,
 // and what a policy waives is told.
 func TestRecorded(t *testing.T) {
