@@ -93,6 +93,13 @@ func (v *verification) expect(platform string, compute func(release.Launch) erro
 	v.log.Check("REL-4", compute(l), wantRegisters, "computed")
 }
 
+// waiveRelease tells that a policy has values of its own where the release's
+// would be compared: what runs is then what the policy lists, whatever release
+// the challenge names.
+func (v *verification) waiveRelease(what, key string) {
+	v.log.Waive(what+" of the release", key+" in the policy lists values itself")
+}
+
 // endorsementsOf is the collateral bundle that evidence brings along.
 func endorsementsOf(e *evidence.Evidence) []byte {
 	switch {

@@ -68,12 +68,32 @@ func (v *verification) readCollateral() {
 		return
 	}
 	got := fmt.Sprintf("%d certificates, %d revocation lists, %d TCB infos, %d QE identities",
-		len(set.Certificates), len(set.CRLs), len(set.TCBInfos), len(set.Identities))
+		len(set.Certificates), len(set.CRLs), len(set.TCBInfos), len(set.Identities)) + leftOut(set.Files)
 	b, err := set.Encode()
 	v.log.Check("COL-1", err, want, got)
 	if err == nil {
 		v.collateral = canon.Octets32(sha256.Sum256(b)).String()
 	}
+}
+
+// leftOut names what was given and not understood, whole or in part: a list that
+// was damaged on the way is missing in all that follows.
+func leftOut(files []endorse.File) string {
+	const most = 4
+	var text strings.Builder
+	n := 0
+	for _, f := range files {
+		if f.Why == "" {
+			continue
+		}
+		if n++; n <= most {
+			fmt.Fprintf(&text, "; left out of %.80q: %.200s", f.Name, f.Why)
+		}
+	}
+	if n > most {
+		fmt.Fprintf(&text, "; and of %d more", n-most)
+	}
+	return text.String()
 }
 
 // rules are the rules of time; without a policy they refuse everything.
@@ -136,7 +156,11 @@ func (v *verification) checkMemory() {
 		return
 	}
 	seen := v.log.Observations()
-	v.log.Check("ROLL-1", m.Check(seen, v.rememberedTime(m)), want, fmt.Sprintf("%d numbers", len(seen)))
+	got := fmt.Sprintf("%d numbers", len(seen))
+	if len(v.in.Memory) == 0 {
+		got += ", compared with none: the memory begins here"
+	}
+	v.log.Check("ROLL-1", m.Check(seen, v.rememberedTime(m)), want, got)
 	if err := m.Merge(seen, proved(seen)); err != nil {
 		v.log.Fail("ROLL-1", want, err.Error())
 		return
