@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -294,4 +295,23 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("profile %s accepts unsigned releases or software roots", p.Profile)
 		}
 	})
+}
+
+// TestPolicyDocument: docs/format-policy.md names every key of every profile.
+func TestPolicyDocument(t *testing.T) {
+	b, err := os.ReadFile("../../docs/format-policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, profile := range []string{Strict, Cloud, Test} {
+		for line := range strings.Lines(whole(t, profile)) {
+			key, _, found := strings.Cut(line, " = ")
+			if !found || strings.HasPrefix(line, "#") || strings.Trim(key, "0123456789") == "" {
+				continue
+			}
+			if !strings.Contains(string(b), key) {
+				t.Errorf("profile %s: key %s is not in the document", profile, key)
+			}
+		}
+	}
 }
