@@ -179,7 +179,7 @@ func (v *verification) registerDefinitions() []check.Definition {
 			r.id,
 			r.bank.String()+" register "+strconv.Itoa(r.index)+" is the release's: "+registerUse(r.index),
 			source,
-			registerHint(r.index)+v.firstDifference(r),
+			v.hint(r),
 		))
 	}
 	return list

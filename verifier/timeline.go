@@ -34,12 +34,17 @@ func (v *verification) timeline() []verdict.Event {
 	return nil
 }
 
-// firstDifference is for a hint: the event at which a register went another way
-// than the release's.
-func (v *verification) firstDifference(c comparison) string {
+// hint is what to do about a register, if there is anything to do.
+func (v *verification) hint(c comparison) string {
 	if c.want == c.got {
 		return ""
 	}
+	return registerHint(c.index) + v.firstDifference(c)
+}
+
+// firstDifference is for a hint: the event at which a register went another way
+// than the release's.
+func (v *verification) firstDifference(c comparison) string {
 	for _, e := range v.timeline() {
 		if e.Diverges && e.Register == registerName(uint32(c.index)) {
 			return fmt.Sprintf("; first difference: event %d, %s: got %s, want %s", e.Index, e.Type, e.Digest, e.Want)
