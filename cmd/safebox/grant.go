@@ -153,14 +153,16 @@ func (f *grantFlags) checkOut() error {
 	}
 	e := &f.evidence
 	own := append([]string{f.keys, f.owner, f.module, f.params}, f.recipients...)
-	for _, out := range []string{f.out, e.vendor.memory} {
-		if err := cli.CheckNotInput(out, append(e.inputs(), own...)...); err != nil {
-			return err
-		}
+	inputs, err := e.inputs()
+	if err != nil {
+		return err
+	}
+	if err := checkOutputs([]string{f.out, e.vendor.memory}, append(inputs, own...)...); err != nil {
+		return err
 	}
 	// The copy of the evidence may replace itself.
-	inputs := slices.DeleteFunc(e.inputs(), func(path string) bool { return path == e.evidence })
-	return cli.CheckNotInput(f.out+evidenceSuffix, append(inputs, own...)...)
+	inputs = slices.DeleteFunc(inputs, func(path string) bool { return path == e.evidence })
+	return checkOutputs([]string{e.vendor.memory, f.out + evidenceSuffix}, append(inputs, own...)...)
 }
 
 // document reads what the grant is about; bind adds for whom it is.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -38,9 +37,13 @@ func (f *evidenceFlags) add(c *cobra.Command) {
 	f.vendor.add(c)
 }
 
-// inputs are the files that are read, for cli.CheckNotInput.
-func (f *evidenceFlags) inputs() []string {
-	return append(slices.Clone(f.vendor.collateral), f.evidence, f.bundle, f.policy, f.pin, f.challenge, f.challenge+secretSuffix)
+// inputs are the files that are read, but for the rollback memory.
+func (f *evidenceFlags) inputs() ([]string, error) {
+	files, err := f.vendor.files()
+	if err != nil {
+		return nil, err
+	}
+	return append(files, f.evidence, f.bundle, f.policy, f.pin, f.challenge, f.challenge+secretSuffix), nil
 }
 
 // read reads the files. What is too large is passed on in part: the verifier

@@ -57,7 +57,11 @@ type jsonReceipt struct {
 }
 
 func verifyReceipt(stdout io.Writer, f *evidenceFlags, path string, asJSON bool) error {
-	if err := cli.CheckNotInput(f.vendor.memory, append(f.inputs(), path)...); err != nil {
+	inputs, err := f.inputs()
+	if err != nil {
+		return err
+	}
+	if err := checkOutputs([]string{f.vendor.memory}, append(inputs, path)...); err != nil {
 		return err
 	}
 	in, err := f.read(false)
@@ -70,6 +74,11 @@ func verifyReceipt(stdout io.Writer, f *evidenceFlags, path string, asJSON bool)
 	}
 	result := verifier.VerifyReceiptEvidence(in)
 	doc := checkReceipt(result, envelope)
+	if doc != nil {
+		if err := f.vendor.remember(result); err != nil {
+			return err
+		}
+	}
 	if asJSON {
 		err = cli.WriteJSON(stdout, jsonReceipt{result.Verdict, doc})
 	} else {
@@ -85,7 +94,7 @@ func verifyReceipt(stdout io.Writer, f *evidenceFlags, path string, asJSON bool)
 	if doc == nil {
 		return errors.New("receipt refused")
 	}
-	return f.vendor.remember(result)
+	return nil
 }
 
 // checkReceipt adds the checks RCP-1 to RCP-4 of docs/format-receipt.md to
@@ -119,7 +128,7 @@ func checkReceipt(result *verifier.Result, envelope []byte) *receipt.Document {
 // compareReceipt fills in the four checks.
 func compareReceipt(checks []verdict.Check, claims *verifier.Claims, envelope []byte) *receipt.Document {
 	key := canon.Octets32(claims.ReceiptKey)
-	checks[0].Want = "signed by " + key.String()
+	checks[0].Reached, checks[0].Want = true, "signed by "+key.String()
 	doc, err := receipt.Open(envelope, claims.ReceiptKey)
 	if err != nil {
 		checks[0].Got = err.Error()
@@ -135,6 +144,7 @@ func compareReceipt(checks []verdict.Check, claims *verifier.Claims, envelope []
 		{claims.Release, doc.Release},
 	} {
 		check := &checks[i+1]
+		check.Reached = true
 		check.OK, check.Want, check.Got = c.want == c.got, c.want.String(), c.got.String()
 	}
 	return doc

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"safebox/cmd/internal/cli"
 	"safebox/image/output"
@@ -22,7 +25,7 @@ import (
 
 // Limits of --collateral.
 const (
-	maxCollateral      = 512 // files in a folder
+	maxCollateral      = 512 // files and folders in a folder
 	maxCollateralBytes = 64 << 20
 )
 
@@ -31,6 +34,8 @@ type vendorFlags struct {
 	collateral []string
 	memory     string
 	at         string
+
+	remembered []byte // what read found in the file of memory; nil if there is none
 }
 
 func (f *vendorFlags) add(c *cobra.Command) {
@@ -56,15 +61,9 @@ func (f *vendorFlags) time() (time.Time, error) {
 func (f *vendorFlags) read() (verifier.Vendor, error) {
 	var v verifier.Vendor
 	for _, path := range f.collateral {
-		info, err := os.Stat(path)
+		paths, err := collateralFiles(path)
 		if err != nil {
-			return v, cli.Usage(fmt.Errorf("--collateral: %w", err), "")
-		}
-		paths := []string{path}
-		if info.IsDir() {
-			if paths, err = filesBelow(path); err != nil {
-				return v, cli.Usage(fmt.Errorf("--collateral: %w", err), "")
-			}
+			return v, err
 		}
 		if v.Collateral, err = readCollateral(v.Collateral, path, paths); err != nil {
 			return v, err
@@ -73,38 +72,95 @@ func (f *vendorFlags) read() (verifier.Vendor, error) {
 	if f.memory == "" {
 		return v, nil
 	}
-	b, err := cli.ReadInput(f.memory, memory.MaxSize)
+	var err error
+	if f.remembered, err = readMemory(f.memory); err != nil {
+		return v, err
+	}
+	v.Memory = append([]byte{}, f.remembered...)
+	return v, nil
+}
+
+// readMemory reads a rollback memory, nil if there is no file.
+func readMemory(path string) ([]byte, error) {
+	b, err := cli.ReadInput(path, memory.MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		b, err = []byte{}, nil
+		return nil, nil
 	}
-	v.Memory = b
-	if b == nil {
-		v.Memory = []byte{}
-	}
-	return v, err
+	return b, err
 }
 
 // remember writes the rollback memory after an acceptance. Nothing may be
-// released before it is written: what it would notice later depends on it.
-func (f *vendorFlags) remember(r *verifier.Result) error {
+// released or said to be accepted before it is written: what it would notice
+// later depends on it. Two that verify at a time must not undo each other, so
+// the file must be as it was read; they take turns by a lock on its folder.
+func (f *vendorFlags) remember(r *verifier.Result) (err error) {
 	if f.memory == "" || r.Memory == nil {
+		return nil
+	}
+	dir, err := os.Open(filepath.Dir(f.memory))
+	if err != nil {
+		return fmt.Errorf("--memory: %w", err)
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("--memory: locking %s: %w", dir.Name(), err)
+	}
+	now, err := readMemory(f.memory)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now, f.remembered) {
+		return cli.Failed(fmt.Errorf("--memory: %s was changed by another verification meanwhile", f.memory), "verify again")
+	}
+	if bytes.Equal(now, r.Memory) {
 		return nil
 	}
 	return output.File(f.memory, writeBytes(r.Memory))
 }
 
-// filesBelow lists the files of a folder, in the order of their names.
+// files lists what --collateral names, and the files of its folders.
+func (f *vendorFlags) files() ([]string, error) {
+	var list []string
+	for _, path := range f.collateral {
+		paths, err := collateralFiles(path)
+		if err != nil {
+			return nil, err
+		}
+		list = append(append(list, path), paths...)
+	}
+	return list, nil
+}
+
+// collateralFiles is a file itself, or the files of a folder.
+func collateralFiles(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, cli.Usage(fmt.Errorf("--collateral: %w", err), "")
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	list, err := filesBelow(path)
+	if err != nil {
+		return nil, cli.Usage(fmt.Errorf("--collateral: %w", err), "")
+	}
+	return list, nil
+}
+
+// filesBelow lists the files of a folder, in the order of their names. Links in
+// it are not followed, but it may be one itself.
 func filesBelow(dir string) ([]string, error) {
 	var list []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	seen := -1 // without the folder itself
+	err := filepath.WalkDir(dir+string(filepath.Separator), func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.Type().IsRegular() {
 			list = append(list, path)
 		}
-		if len(list) > maxCollateral {
-			return fmt.Errorf("%s: more than %d files", dir, maxCollateral)
+		if seen++; seen > maxCollateral {
+			return fmt.Errorf("%s: more than %d files and folders", dir, maxCollateral)
 		}
 		return nil
 	})
@@ -134,6 +190,39 @@ func readCollateral(list []verifier.File, dir string, paths []string) ([]verifie
 	return list, nil
 }
 
+// checkOutputs refuses names under which something that is read, or that is
+// written too, would be lost.
+func checkOutputs(outputs []string, inputs ...string) error {
+	for i, out := range outputs {
+		if out == "" {
+			continue
+		}
+		if err := cli.CheckNotInput(out, inputs...); err != nil {
+			return err
+		}
+		for _, other := range outputs[:i] {
+			if err := cli.CheckNotInput(out, other); err != nil {
+				return err
+			}
+			if other != "" && sameName(out, other) {
+				return cli.Usage(fmt.Errorf("%s would be written twice", out), "choose another name")
+			}
+		}
+	}
+	return nil
+}
+
+// sameName reports whether two names, of files that need not be there, are of
+// one file.
+func sameName(a, b string) bool {
+	if filepath.Base(a) != filepath.Base(b) {
+		return false
+	}
+	x, errX := os.Stat(filepath.Dir(a))
+	y, errY := os.Stat(filepath.Dir(b))
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
 // outputFlags name what commands that verify can write besides the verdict.
 type outputFlags struct {
 	json bool
@@ -145,16 +234,18 @@ func (f *outputFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.html, "html", "", "write the verdict as one HTML page for people")
 }
 
-// text is what goes to standard output.
-func (f *outputFlags) text(r *verifier.Result) ([]byte, error) {
+// print writes the verdict to standard output, and the page, of a refusal too.
+func (f *outputFlags) print(stdout io.Writer, r *verifier.Result) error {
+	text := []byte(r.Verdict.Text())
+	var err error
 	if f.json {
-		return r.Verdict.Encode()
+		if text, err = r.Verdict.Encode(); err != nil {
+			return err
+		}
 	}
-	return []byte(r.Verdict.Text()), nil
-}
-
-// write writes the page, of a refusal too.
-func (f *outputFlags) write(r *verifier.Result) error {
+	if _, err := stdout.Write(text); err != nil {
+		return err
+	}
 	if f.html == "" {
 		return nil
 	}

@@ -47,31 +47,26 @@ Exit code 0: every check passed. 1: refused; the last line names the checks.`,
 }
 
 func (f *verifyFlags) run(stdout io.Writer) error {
-	for _, out := range []string{f.writePin, f.output.html, f.evidence.vendor.memory} {
-		if err := cli.CheckNotInput(out, f.evidence.inputs()...); err != nil {
-			return err
-		}
+	inputs, err := f.evidence.inputs()
+	if err != nil {
+		return err
+	}
+	if err := checkOutputs([]string{f.writePin, f.output.html, f.evidence.vendor.memory}, inputs...); err != nil {
+		return err
 	}
 	in, err := f.evidence.read(true)
 	if err != nil {
 		return err
 	}
 	r := verifier.Verify(in)
-	text, err := f.output.text(r)
-	if err != nil {
+	if err := f.evidence.vendor.remember(r); err != nil { // r has no memory of a refusal
 		return err
 	}
-	if _, err := stdout.Write(text); err != nil {
-		return err
-	}
-	if err := f.output.write(r); err != nil {
+	if err := f.output.print(stdout, r); err != nil {
 		return err
 	}
 	if !r.Verdict.OK || r.Claims == nil {
 		return refused(r.Verdict)
-	}
-	if err := f.evidence.vendor.remember(r); err != nil {
-		return err
 	}
 	if f.writePin == "" {
 		return nil

@@ -56,30 +56,28 @@ Exit code 0: every check passed. 1: refused; the last line names the checks.`,
 }
 
 func (f *quoteFlags) run(stdout io.Writer) error {
-	for _, out := range []string{f.output.html, f.vendor.memory} {
-		if err := cli.CheckNotInput(out, append(slices.Clone(f.vendor.collateral), f.in, f.policy)...); err != nil {
-			return err
-		}
+	files, err := f.vendor.files()
+	if err != nil {
+		return err
+	}
+	if err := checkOutputs([]string{f.output.html, f.vendor.memory}, append(files, f.in, f.policy)...); err != nil {
+		return err
 	}
 	in, err := f.read()
 	if err != nil {
 		return err
 	}
 	r := verifier.VerifyRaw(in)
-	text, err := f.output.text(r)
-	if err != nil {
+	if err := f.vendor.remember(r); err != nil { // r has no memory of a refusal
 		return err
 	}
-	if _, err := stdout.Write(text); err != nil {
-		return err
-	}
-	if err := f.output.write(r); err != nil {
+	if err := f.output.print(stdout, r); err != nil {
 		return err
 	}
 	if !r.Verdict.OK {
 		return refused(r.Verdict)
 	}
-	return f.vendor.remember(r)
+	return nil
 }
 
 func (f *quoteFlags) read() (verifier.RawInput, error) {
