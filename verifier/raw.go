@@ -74,15 +74,15 @@ func (v *verification) rawData() *[64]byte {
 	return &data
 }
 
-func (v *verification) rawSNP(report []byte, data *[64]byte) *snp.Report {
-	return snp.Verify(snp.Input{
+func (v *verification) rawSNP(report []byte, data *[64]byte) {
+	snp.Verify(snp.Input{
 		Report: report, Endorsements: v.endorsements, Expected: snp.Expected{ReportData: data},
 		Rules: v.rules(), Policy: &v.policy.SNP, Roots: v.roots.snp(),
 	}, v.log)
 }
 
-func (v *verification) rawTDX(quote []byte, data *[64]byte) *tdx.Quote {
-	return tdx.Verify(tdx.Input{
+func (v *verification) rawTDX(quote []byte, data *[64]byte) {
+	tdx.Verify(tdx.Input{
 		Quote: quote, Endorsements: v.endorsements, Expected: tdx.Expected{ReportData: data},
 		Rules: v.rules(), Policy: &v.policy.TDX, Roots: v.roots.tdx(),
 	}, v.log)
