@@ -17,8 +17,9 @@ import (
 
 // Bounds of the search for a chain.
 const (
-	maxPath = 5  // certificates, the leaf and the root among them
-	maxTry  = 32 // chains that are looked at
+	maxPath = 5   // certificates, the leaf and the root among them
+	maxTry  = 32  // chains to a root that are looked at
+	maxStep = 256 // issuers by name that are looked at: certificates of one name would make chains without number
 )
 
 // certified is the chain of an attestation key's certificate: the leaf first,
@@ -51,9 +52,12 @@ func (v *verification) certificate() (*certified, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &search{pool: pool, roots: v.policy.Roots, tries: maxTry}
+	s := &search{pool: pool, roots: v.policy.Roots, tries: maxTry, steps: maxStep}
 	s.extend([]*x509.Certificate{leaf})
 	if s.found == nil {
+		if s.steps == 0 {
+			s.err = fmt.Errorf("no chain from %q among %d issuers by name, and no more are looked at", leaf.Issuer.String(), maxStep)
+		}
 		if s.err == nil {
 			s.err = fmt.Errorf("no root of the policy is reached from %q", leaf.Issuer.String())
 		}
@@ -86,6 +90,7 @@ type search struct {
 	pool  []*x509.Certificate
 	roots []tpmpolicy.Root
 	tries int
+	steps int
 	found []*x509.Certificate
 	err   error // why the last chain to a root did not hold
 }
@@ -93,12 +98,13 @@ type search struct {
 func (s *search) extend(path []*x509.Certificate) {
 	last := path[len(path)-1]
 	for _, c := range s.pool {
-		if s.found != nil || s.tries == 0 || len(path) == maxPath {
+		if s.found != nil || s.tries == 0 || s.steps == 0 || len(path) == maxPath {
 			return
 		}
 		if !bytes.Equal(c.RawSubject, last.RawIssuer) || slices.ContainsFunc(path, c.Equal) {
 			continue
 		}
+		s.steps--
 		longer := append(slices.Clone(path), c)
 		if !s.trusted(c) {
 			s.extend(longer)

@@ -59,11 +59,10 @@ func (v *verification) checkKey() {
 		}
 	}
 	if p.Accepts(tpmpolicy.Pinned) {
-		pin := sha256.Sum256(e.KeyBytes)
-		if slices.Contains(p.Pins, pin) {
+		if v.pinned() {
 			known = append(known, "the policy names it")
 		} else {
-			missing = append(missing, fmt.Sprintf("SHA-256 %x is no pin", pin))
+			missing = append(missing, fmt.Sprintf("SHA-256 %x is no pin", sha256.Sum256(e.KeyBytes)))
 		}
 	}
 	var certified *certified
@@ -83,17 +82,26 @@ func (v *verification) checkKey() {
 	case len(missing) > 0:
 		v.log.Fail("TPM-K1", want, strings.Join(missing, ", "))
 	} // else only the hardware report could vouch for it, and TPM-H1 says why it does not
-	v.checkAttributes()
+	v.checkAttributes(certified)
 	v.checkCertificate(certified)
 	v.checkInstance(certified)
 }
 
-// checkAttributes: TPM-K2.
-func (v *verification) checkAttributes() {
+// pinned reports whether the policy takes pins and names the key.
+func (v *verification) pinned() bool {
+	return v.policy.Accepts(tpmpolicy.Pinned) && slices.Contains(v.policy.Pins, sha256.Sum256(v.evidence.KeyBytes))
+}
+
+// checkAttributes: TPM-K2. A pin is of the whole public area; a certificate is of
+// the key in it alone, and the rest is what the machine says.
+func (v *verification) checkAttributes(c *certified) {
 	const want = "restricted, sign, fixedTPM, fixedParent, sensitiveDataOrigin, not decrypt"
 	switch e := v.evidence; {
 	case e.Public != nil:
 		v.log.Check("TPM-K2", tpm.CheckQuotingKey(e.Public), want, fmt.Sprintf("attributes %#08x", uint32(e.Public.Attributes)))
+		if c != nil && !v.pinned() {
+			v.log.Waive("attributes of the attestation key", "the certificate is of the key and not of its public area: its issuer vouches for them, by the usage that the certificate states")
+		}
 	case e.Azure != nil:
 		uses := e.Azure.Report.Claims.AKUses
 		v.log.Record("TPM-K2", slices.Equal(uses, []string{"sign"}), "a key of the paravisor's claims for [sign] alone", fmt.Sprintf("%q", uses))
