@@ -45,7 +45,8 @@ func (v *verification) replayRuntime() [][]byte {
 
 // eventLog compares RTMR0 to RTMR2 with the replay of the firmware's log. The
 // log is not signed: that it replays is all that makes it true. RTMR3 is the
-// guest's own, which the firmware logs nothing of.
+// guest's own, of which the firmware logs nothing; a log that tells of it
+// nevertheless must replay to it too.
 func (v *verification) eventLog() []finding {
 	const name = "event log (CCEL)"
 	if v.in.EventLog == nil {
@@ -70,8 +71,11 @@ func (v *verification) eventLog() []finding {
 		return failed(err)
 	}
 	var all []finding
-	for i, want := range replayed[:3] {
+	for i, want := range replayed {
 		got := v.q.Body.RTMR[i]
+		if i == 3 && want == [48]byte{} {
+			continue
+		}
 		all = append(all, finding{
 			got == want,
 			fmt.Sprintf("RTMR%d %x by the event log's replay", i, want), fmt.Sprintf("RTMR%d %x", i, got),

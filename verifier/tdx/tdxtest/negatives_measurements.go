@@ -63,6 +63,11 @@ func logNegatives() []negative {
 		{id: "TDX-M2", name: "events exchanged", change: log(func(l *eventlog.CCLog) { l.Events[0], l.Events[4] = l.Events[4], l.Events[0] })},
 		{id: "TDX-M2", name: "digest of an event", change: log(func(l *eventlog.CCLog) { l.Events[2].Digests[0].Value[0] ^= 1 })},
 		{id: "TDX-M2", name: "event of another register", change: log(func(l *eventlog.CCLog) { l.Events[3].PCR = 2 })},
+		{id: "TDX-M2", name: "event of RTMR3, which nobody extended", change: log(func(l *eventlog.CCLog) {
+			e := l.Events[2]
+			e.PCR = 4
+			l.Events = append(l.Events, e)
+		})},
 		{id: "TDX-M2", name: "event that extends MRTD", change: log(func(l *eventlog.CCLog) { l.Events[3].PCR = 0 })},
 		{id: "TDX-M2", name: "event that extends nothing made one that does", change: log(func(l *eventlog.CCLog) { l.Events[1].Type = eventlog.Separator })},
 		{id: "TDX-M2", name: "event behind the filling", change: func(_ testing.TB, e *Evidence) { e.EventLog = append(e.EventLog, 1) }},
