@@ -154,8 +154,13 @@ func (l *Leaf) parseOwner(values map[string][]byte) error {
 	if l.Product == Turin {
 		want = hwidSizeTurin
 	}
-	if len(hwid) != want {
-		return fmt.Errorf("HWID: got %d bytes, want %d for %v", len(hwid), want, l.Product)
+	// Genuine certificates have the bytes as they are. AMD has announced the DER
+	// that other extensions have (confidential-containers/attestation-service pull
+	// request 131); the two lengths tell them apart.
+	if len(hwid) == want+2 && hwid[0] == asn1.TagOctetString && hwid[1] == byte(want) {
+		hwid = hwid[2:]
+	} else if len(hwid) != want {
+		return fmt.Errorf("HWID: got %d bytes, want %d for %v, as they are or as one OCTET STRING", len(hwid), want, l.Product)
 	}
 	l.HWID = hwid
 	delete(values, extHWID)

@@ -62,8 +62,15 @@ func TestCorruptedLeaves(t *testing.T) {
 			t.Errorf("%s: its signature is good", name)
 		}
 	}
-	if _, err := snp.ParseLeaf(certificate(t, "snp/trustee/test-vcek-invalid-new.der")); err == nil {
-		t.Error("HWID within an OCTET STRING was accepted")
+	// openssl asn1parse prints the extension as 0440 and the bytes 00 to 3f.
+	leaf, err := snp.ParseLeaf(certificate(t, "snp/trustee/test-vcek-invalid-new.der"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range leaf.HWID {
+		if len(leaf.HWID) != 64 || int(b) != i {
+			t.Fatalf("HWID: got %x, want 00 to 3f", leaf.HWID)
+		}
 	}
 }
 

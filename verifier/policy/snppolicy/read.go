@@ -108,6 +108,11 @@ func (r reader) idBlock(p *Policy) {
 		if p.FamilyIDs.Word != Zero || p.ImageIDs.Word != Zero || p.AnyGuestSVN || p.GuestSVN != 0 {
 			r.Fail("id_block", "want family_ids and image_ids %q and guest_svn 0 with %q", Zero, Forbid)
 		}
+	case Any:
+		// A host would leave the block out, and these would not be looked at.
+		if p.FamilyIDs.List != nil || p.ImageIDs.List != nil || p.GuestSVN != 0 {
+			r.Fail("id_block", "want %q where family_ids, image_ids or guest_svn ask for something", Require)
+		}
 	case Require:
 		if p.IDKeys.Word == None {
 			r.Fail("id_keys", "got %q, want a list: id_block is %q", None, Require)

@@ -232,6 +232,11 @@ func positives() []namedSetup {
 		{"strict, Genoa-X B2", func() setup { return strictOn(snp.Genoa, GenoaX()) }},
 		{"strict, Siena, with a table of its own", siena},
 		{"strict, Turin C1", turin},
+		{"strict, HWID within an OCTET STRING", func() setup {
+			s := genoa()
+			set(append([]byte{4, 64}, s.build.Report.ChipID[:]...), 4)(&s)
+			return s
+		}},
 		{"strict, Milan B1, listed", milan},
 		{"strict, Milan-X B2, listed", func() setup { return strictOn(snp.Milan, MilanX()) }},
 		{"strict, ID block", withIDBlock},
@@ -270,7 +275,7 @@ func positives() []namedSetup {
 			s.edit(`masked_chip = "refuse"`, `masked_chip = "accept"`)
 			return s
 		}},
-		{"cloud, Milan, listed, VLEK with its chip ID", milanVLEK},
+		{"cloud, Genoa, VLEK that shows its chip ID", shownVLEK},
 		{"test, Milan, version 2", func() setup {
 			s := setup{build: Build{Product: snp.Milan, Report: Milan()}, profile: "test"}
 			s.build.Report.Version = 2
@@ -279,15 +284,10 @@ func positives() []namedSetup {
 	}
 }
 
-// milanVLEK is a provider's Milan that does not hide which machine it is.
-func milanVLEK() setup {
-	r := Milan()
-	VLEK(&r)
-	s := cloudOn(snp.Milan, r)
-	s.edit(
-		noCSPs, `csps = ["`+CSP+`"]`, `chips = "any"`, chips(&r),
-		`products = ["Genoa", "Turin"]`, `products = ["Milan"]`, `milan = "refuse"`, `milan = "listed"`,
-	)
+// shownVLEK is evidence of a provider that does not hide which machine it is.
+func shownVLEK() setup {
+	s := vlek(snp.Genoa, Genoa())
+	s.build.Report.ChipID = Genoa().ChipID
 	return s
 }
 
