@@ -74,8 +74,8 @@ func (v *verification) rawData() *[64]byte {
 	return &data
 }
 
-func (v *verification) rawSNP(report []byte, data *[64]byte) {
-	snp.Verify(snp.Input{
+func (v *verification) rawSNP(report []byte, data *[64]byte) *snp.Report {
+	return snp.Verify(snp.Input{
 		Report: report, Endorsements: v.endorsements, Expected: snp.Expected{ReportData: data},
 		Rules: v.rules(), Policy: &v.policy.SNP, Roots: v.roots.snp(),
 	}, v.log)
@@ -117,11 +117,12 @@ func (v *verification) hardware(h azure.Hardware, want [64]byte, _ *check.Record
 		return fmt.Errorf("hardware of platform %s: want one of %q", platform, v.policy.Platforms)
 	}
 	var ids []check.Definition
+	var report *snp.Report
 	switch platform {
 	case transcript.SNP:
 		ids = snp.Definitions()
 		v.endorsements.Add("VCEK of the evidence", h.VCEK)
-		v.rawSNP(h.Report, &want)
+		report = v.rawSNP(h.Report, &want)
 	case transcript.TDX:
 		ids = tdx.Definitions()
 		v.rawTDX(h.Report, &want)
@@ -132,6 +133,11 @@ func (v *verification) hardware(h azure.Hardware, want [64]byte, _ *check.Record
 		if !v.log.Passed(d.ID) {
 			return fmt.Errorf("the report of platform %s is refused: %s", platform, d.ID)
 		}
+	}
+	// The paravisor is at VMPL 0. What it runs is at another one, and could ask
+	// for a report that binds a key of its own.
+	if report != nil && report.VMPL != 0 {
+		return fmt.Errorf("the report is of VMPL %d: want 0, which is the paravisor's, whose TPM has the key", report.VMPL)
 	}
 	return nil
 }
