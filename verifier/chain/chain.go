@@ -167,7 +167,9 @@ func CheckPathBy(ordered []*x509.Certificate, algorithms ...x509.SignatureAlgori
 			}
 		}
 	}
-	for i, c := range ordered[:len(ordered)-1] {
+	// From the root down: a stranger's key, which can be made slow to verify by,
+	// is used only once the root has vouched for it.
+	for i, c := range slices.Backward(ordered[:len(ordered)-1]) {
 		if err := CheckIssuedBy(c, ordered[i+1], algorithms...); err != nil {
 			return fmt.Errorf("checking chain: certificate %d: %w", i, err)
 		}

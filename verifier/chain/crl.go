@@ -25,8 +25,8 @@ func crlNumber() asn1.ObjectIdentifier      { return asn1.ObjectIdentifier{2, 5,
 func deltaCRL() asn1.ObjectIdentifier       { return asn1.ObjectIdentifier{2, 5, 29, 27} } // 5.2.4
 func distribution() asn1.ObjectIdentifier   { return asn1.ObjectIdentifier{2, 5, 29, 28} } // 5.2.5
 
-// CRL is a revocation list that its issuer signed and that counts at the time
-// of the verdict. OpenCRL and OpenList alone make it.
+// CRL is a revocation list that its issuer signed. OpenCRL, OpenList and
+// SignedList alone make it; the last of them looks at no time.
 type CRL struct {
 	Number     uint64 // cRLNumber
 	ThisUpdate time.Time
@@ -34,6 +34,7 @@ type CRL struct {
 	Grace      time.Duration // by how much the list had expired and was taken nevertheless; 0 if it had not
 	Raw        []byte        // the whole list in DER
 
+	what    string            // in messages: written once, for a list that is kept
 	issuer  [sha256.Size]byte // of the issuer's SubjectPublicKeyInfo
 	entries []x509.RevocationListEntry
 }
@@ -74,6 +75,17 @@ func OpenCRL(der []byte, issuer *x509.Certificate, r Rules, kind Age) (*CRL, err
 //
 // The issuer's own certificate is for the caller to check.
 func OpenList(list *x509.RevocationList, issuer *x509.Certificate, r Rules, kind Age) (*CRL, error) {
+	c, err := SignedList(list, issuer)
+	if err != nil {
+		return nil, err
+	}
+	return c.Current(r, kind)
+}
+
+// SignedList checks a list as OpenList does, but for its times. Such a list can
+// say that a certificate is revoked: that it ended later takes nothing back. It
+// cannot say that one is not.
+func SignedList(list *x509.RevocationList, issuer *x509.Certificate) (*CRL, error) {
 	if list == nil || issuer == nil {
 		return nil, errors.New("opening revocation list: no list or no issuer")
 	}
@@ -82,14 +94,22 @@ func OpenList(list *x509.RevocationList, issuer *x509.Certificate, r Rules, kind
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", what, err)
 	}
-	grace, err := r.Document(what, list.ThisUpdate, list.NextUpdate, kind)
+	return &CRL{
+		Number: number, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate, Raw: list.Raw,
+		what: what, issuer: sha256.Sum256(issuer.RawSubjectPublicKeyInfo), entries: list.RevokedCertificateEntries,
+	}, nil
+}
+
+// Current gives the list if it counts at the time of the rules, with the grace
+// that it needs.
+func (c *CRL) Current(r Rules, kind Age) (*CRL, error) {
+	grace, err := r.Document(c.what, c.ThisUpdate, c.NextUpdate, kind)
 	if err != nil {
 		return nil, err
 	}
-	return &CRL{
-		Number: number, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate, Grace: grace, Raw: list.Raw,
-		issuer: sha256.Sum256(issuer.RawSubjectPublicKeyInfo), entries: list.RevokedCertificateEntries,
-	}, nil
+	current := *c
+	current.Grace = grace
+	return &current, nil
 }
 
 func checkList(list *x509.RevocationList, issuer *x509.Certificate) (uint64, error) {

@@ -312,6 +312,14 @@ func TestCheckPath(t *testing.T) {
 	if err := CheckPath(p); err == nil || !strings.Contains(err.Error(), "certificate 1: ") {
 		t.Errorf("root with another key: got %v", err)
 	}
+	// A stranger's key is not used: what the root did not sign is told first.
+	p[0] = issue(t, leaf("leaf"), key, issue(t, ca("b"), ecKey(t, elliptic.P384()), nil)).cert
+	if err := CheckPath(p); err == nil || !strings.Contains(err.Error(), "certificate 1: ") {
+		t.Errorf("neither signature holds: got %v", err)
+	}
+	if err := CheckPath(p[:2]); err == nil || !strings.Contains(err.Error(), "certificate 0: ") {
+		t.Errorf("the leaf's signature does not hold: got %v", err)
+	}
 }
 
 // list signs a revocation list like AMD's: RSA-PSS with SHA-384, a number, the

@@ -19,7 +19,6 @@ import (
 type Chain struct {
 	leaf, intermediate, root *x509.Certificate
 	crl                      *chain.CRL // nil if the policy asks for none and none was there
-	list                     string     // what an error calls it
 }
 
 // OpenChain verifies the chain for the report of the input, SNP-C1 to SNP-C5, so
@@ -42,7 +41,6 @@ func OpenChain(in Input) (*Chain, error) {
 		}
 	}
 	c := v.found
-	c.list = fmt.Sprintf("revocation list of %q", c.root.Subject.String())
 	return &c, nil
 }
 
@@ -229,13 +227,22 @@ func (v *verification) shape() error {
 	return nil
 }
 
+// maxTries bounds the signatures that otherRoot verifies: the keys are a
+// stranger's, which can be made slow to verify by.
+const maxTries = 4
+
 // otherRoot gives a root among the endorsements that has the pinned one's name,
-// is not it, and issued the leaf's issuer.
+// is not it, and issued the leaf's issuer. It only helps to say what is wrong,
+// and gives up early.
 func (v *verification) otherRoot(leaf *x509.Certificate) *x509.Certificate {
+	tries := 0
 	for _, intermediate := range v.in.Endorsements.Issuers(leaf) {
 		for _, c := range v.in.Endorsements.Issuers(intermediate) {
 			if same(c, v.found.root) || c.Subject.CommonName != v.found.root.Subject.CommonName {
 				continue
+			}
+			if tries++; tries > maxTries {
+				return nil
 			}
 			if chain.CheckIssuedBy(intermediate, c, x509.SHA384WithRSAPSS) == nil {
 				return c

@@ -259,8 +259,13 @@ func (v *verification) machine() {
 	listed := chip != [64]byte{} && slices.ContainsFunc(chips.List, func(b []byte) bool { return bytes.Equal(b, chip[:]) })
 	switch {
 	case chips.Word == "" && len(chips.List) > 0:
-		if chip == ([64]byte{}) {
+		switch {
+		case chip == [64]byte{}:
 			got = "zero: this machine does not say which it is"
+		case v.report.Signer.SigningKey() == VLEK:
+			// Whoever has broken one machine of the provider has the key, and writes
+			// any chip ID into a report (specs/verify.md, section 7.2).
+			listed, got = false, "signed by a VLEK, whose word for the chip ID proves nothing: "+got
 		}
 		v.log.Record(id, listed, fmt.Sprintf("one of %d machines of the policy", len(chips.List)), got)
 	case chips.Word != snppolicy.Any:

@@ -80,7 +80,7 @@ func signerNegatives() []changed {
 		{"SNP-F3", "no key", genoa, signer(7 << 2)},
 		{"SNP-F3", "reserved key 2", genoa, signer(2 << 2)},
 		{"SNP-F3", "VCEK that the host has forbidden", genoa, signer(2)},
-		{"SNP-F3", "VLEK under a policy for VCEKs", milanVLEK, func(s *setup) { s.edit(`signing_keys = ["VCEK", "VLEK"]`, `signing_keys = ["VCEK"]`) }},
+		{"SNP-F3", "VLEK under a policy for VCEKs", shownVLEK, func(s *setup) { s.edit(`signing_keys = ["VCEK", "VLEK"]`, `signing_keys = ["VCEK"]`) }},
 		{"SNP-F3", "VCEK under a policy for VLEKs", genoa, func(s *setup) {
 			s.profile = "cloud"
 			s.edits = []string{`signing_keys = ["VCEK", "VLEK"]`, `signing_keys = ["VLEK"]`}

@@ -156,6 +156,12 @@ func firmwareNegatives() []changed {
 	}
 }
 
+// listChip lists the chip that reports of Genoa name.
+func listChip(s *setup) {
+	r := Genoa()
+	s.edit(`chips = "any"`, chips(&r))
+}
+
 // machineNegatives: SNP-I1.
 func machineNegatives() []changed {
 	other := func(s *setup) {
@@ -173,7 +179,8 @@ func machineNegatives() []changed {
 			s.edit(`masked_chip = "refuse"`, `masked_chip = "accept"`, `chips = "any"`, chips(&s.build.Report))
 			return s
 		}, report(func(r *snp.Report) { r.ChipID = [64]byte{} })},
-		{"SNP-I1", "VLEK's machine does not say which it is", milanVLEK, report(func(r *snp.Report) { r.ChipID = [64]byte{} })},
+		{"SNP-I1", "VLEK's machine is listed, which it can't prove to be", shownVLEK, listChip},
+		{"SNP-I1", "VLEK's machine does not say which it is", func() setup { return vlek(snp.Genoa, Genoa()) }, listChip},
 		{"SNP-I1", "Milan that nobody listed", milan, func(s *setup) {
 			s.policy = func(p *snppolicy.Policy) { p.Chips = snppolicy.Values{Word: snppolicy.Any} }
 		}},
