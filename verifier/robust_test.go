@@ -361,7 +361,8 @@ func FuzzVerify(f *testing.F) {
 		in := in
 		in.Evidence = b
 		r := Verify(in)
-		if r.Verdict.OK != (r.Claims != nil) || r.Verdict.OK != (len(r.Verdict.Failed()) == 0) || len(r.Verdict.Checks) < 20 {
+		// Evidence that can't be read has no checks of its platform: 16 are left.
+		if r.Verdict.OK != (r.Claims != nil) || r.Verdict.OK != (len(r.Verdict.Failed()) == 0) || len(r.Verdict.Checks) < 16 {
 			t.Errorf("inconsistent: %s", r.Verdict.Text())
 		}
 		if _, err := r.Verdict.Encode(); err != nil {
