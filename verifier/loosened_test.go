@@ -11,6 +11,7 @@ import (
 	"safebox/verifier/check"
 	"safebox/verifier/checktest"
 	"safebox/verifier/evidence"
+	"safebox/verifier/nitro"
 	"safebox/verifier/nitro/nitrotest"
 	"safebox/verifier/policy"
 	"safebox/verifier/snp"
@@ -187,5 +188,39 @@ func TestMemoryThatBegins(t *testing.T) {
 	m.memory = r.Memory
 	if c, _ := m.verify(t).Verdict.Check("ROLL-1"); !c.OK || strings.Contains(c.Got, "begins") {
 		t.Errorf("known memory: got %q", c.Got)
+	}
+}
+
+// TestWitnessedTime: in mode as-of a document of AWS is the witness of the time,
+// as evidence of ours and alone, but not where the policy lets it have any age or
+// judge itself.
+func TestWitnessedTime(t *testing.T) {
+	for platform, kind := range map[string]nitro.Kind{transcript.Nitro: nitro.Enclave, transcript.NitroTPM: nitro.NitroTPM} {
+		for _, tt := range []struct {
+			change []string
+			ok     bool
+		}{
+			{nil, true},
+			{[]string{`time = "live"`, `time = "at"`}, true},
+			{[]string{`time = "live"`, `time = "self"`}, false},
+			{[]string{"max_age = 300", `max_age = "any"`}, false},
+		} {
+			m := newNitro(t, kind)
+			m.set(t, append([]string{`mode = "live"`, `mode = "as-of"`}, tt.change...)...)
+			ours := m.verify(t).Verdict
+			raw := verifyRaw(RawInput{
+				Platform: platform, Evidence: m.evidence.Nitro.Document, Policy: []byte(m.policy), At: m.at,
+				Vendor: Vendor{Memory: []byte{}},
+			}, m.roots).Verdict
+			if ours.OK != tt.ok {
+				t.Errorf("%s %q: ok %t\n%s", platform, tt.change, ours.OK, ours.Text())
+			}
+			if !tt.ok {
+				checktest.Alone(t, ours, "TIME-1")
+			}
+			if c, _ := raw.Check("TIME-1"); c.OK != tt.ok || !c.Reached {
+				t.Errorf("%s %q: alone: TIME-1: %+v", platform, tt.change, c)
+			}
+		}
 	}
 }

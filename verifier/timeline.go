@@ -62,7 +62,7 @@ func (v *verification) timelineTDX() []verdict.Event {
 		return nil
 	}
 	best := timeline(log.Events, eventlog.SHA384, eventlog.MRName, nil)
-	fewest := -1
+	most := -1
 	for _, p := range v.predictions {
 		expected := map[int][]string{}
 		for i, reg := range p.Registers {
@@ -71,17 +71,18 @@ func (v *verification) timelineTDX() []verdict.Event {
 			}
 		}
 		list := timeline(log.Events, eventlog.SHA384, eventlog.MRName, expected)
-		if n := diverging(list); fewest < 0 || n < fewest {
-			best, fewest = list, n
+		if n := fitting(list); n > most {
+			best, most = list, n
 		}
 	}
 	return best
 }
 
-func diverging(list []verdict.Event) int {
+// fitting counts the events up to where each register went another way.
+func fitting(list []verdict.Event) int {
 	n := 0
 	for _, e := range list {
-		if e.Diverges {
+		if e.Want != "" && !e.Diverges {
 			n++
 		}
 	}

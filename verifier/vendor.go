@@ -12,6 +12,7 @@ import (
 	"safebox/verifier/endorse"
 	"safebox/verifier/memory"
 	"safebox/verifier/policy"
+	"safebox/verifier/policy/nitropolicy"
 	"safebox/verifier/transcript"
 	"safebox/verifier/verdict"
 )
@@ -130,10 +131,25 @@ func (v *verification) checkTime() {
 	}
 }
 
-// witnessed reports whether the evidence carries a signed time, which the
-// platform's own checks compare with the time of the verification.
+// witnessed reports whether the evidence carries a signed time that the
+// platform's own check (NITRO-5) holds against the time of the verification, from
+// both sides.
 func (v *verification) witnessed() bool {
-	return v.evidence != nil && (v.evidence.Platform == transcript.Nitro || v.evidence.Platform == transcript.NitroTPM)
+	platform := ""
+	switch {
+	case v.raw != nil:
+		platform = v.raw.Platform
+	case v.evidence != nil:
+		platform = v.evidence.Platform
+	}
+	var p nitropolicy.Policy
+	switch platform {
+	case transcript.Nitro:
+		p = v.policy.Nitro
+	case transcript.NitroTPM:
+		p = v.policy.NitroTPM
+	}
+	return (p.Time == nitropolicy.Live || p.Time == nitropolicy.At) && !p.AnyAge
 }
 
 // checkMemory: ROLL-1. It is the last check: it is about what the others have
@@ -161,7 +177,7 @@ func (v *verification) checkMemory() {
 		got += ", compared with none: the memory begins here"
 	}
 	v.log.Check("ROLL-1", m.Check(seen, v.rememberedTime(m)), want, got)
-	if err := m.Merge(seen, proved(seen)); err != nil {
+	if err := m.Merge(seen, time.Time{}); err != nil { // what was signed proves the time: it is among the numbers seen
 		v.log.Fail("ROLL-1", want, err.Error())
 		return
 	}
@@ -178,24 +194,6 @@ func (v *verification) rememberedTime(m *memory.Memory) time.Time {
 		return past
 	}
 	return v.in.At
-}
-
-// crlTime begins the keys of the times of revocation lists (chain.CRL).
-const crlTime = "crl-time/"
-
-// proved is the latest time at which a vendor signed something that was
-// verified here; zero if there is none.
-func proved(seen []check.Observation) time.Time {
-	var latest uint64
-	for _, o := range seen {
-		if o.Key == memory.TimeKey || strings.HasPrefix(o.Key, crlTime) {
-			latest = max(latest, o.Value)
-		}
-	}
-	if latest == 0 {
-		return time.Time{}
-	}
-	return time.Unix(int64(latest), 0)
 }
 
 // openMemory reads a memory; an empty file is one that begins.

@@ -26,7 +26,7 @@ func Read(t *table.Table, kind Kind, profile string) Policy {
 	if kind == Enclave {
 		p.AcceptDebug = t.Choice("debug", "refuse", "accept") == "accept"
 	}
-	p.readInstances(t)
+	p.readInstances(t, profile)
 	p.readRegisters(t.Table("pcrs"), profile)
 	p.Nonce = readField(t, "nonce", Challenge, Any)
 	p.UserData = readField(t, "user_data", Transcript, Any)
@@ -38,7 +38,7 @@ func Read(t *table.Table, kind Kind, profile string) Policy {
 	return p
 }
 
-func (p *Policy) readInstances(t *table.Table) {
+func (p *Policy) readInstances(t *table.Table, profile string) {
 	list, word := t.Texts("instances", instanceIDLength, None, Any)
 	form := regexp.MustCompile(`^i-[0-9a-f]{17}$`)
 	for _, id := range list {
@@ -47,6 +47,9 @@ func (p *Policy) readInstances(t *table.Table) {
 		}
 	}
 	p.Instances, p.AnyInstance = list, word == Any
+	if p.AnyInstance && profile == strict {
+		t.Fail("instances", "got %q, which profile %q may not say: list your machines", Any, strict)
+	}
 }
 
 // readRegisters reads the rules of registers: one for each of Named, and for
