@@ -160,9 +160,9 @@ func (v *verification) revocation() {
 	v.log.Pass("TDX-C2", want, found+"no certificate listed")
 }
 
-// notRevoked opens the lists of an issuer and gives the newest. A certificate
-// that any of them names is revoked: an older list can be replayed, but not
-// made.
+// notRevoked opens the lists of an issuer and gives the newest that counts now. A
+// certificate that any of them names is revoked, had the list ended or not: an
+// older list can be replayed, but not made, and Intel takes no revocation back.
 func (v *verification) notRevoked(issuer *x509.Certificate, age chain.Age, certs []*x509.Certificate) (*chain.CRL, error) {
 	var newest *chain.CRL
 	problem := errors.New("none among the endorsements")
@@ -174,16 +174,22 @@ func (v *verification) notRevoked(issuer *x509.Certificate, age chain.Age, certs
 		if tried++; tried > maxCandidates {
 			return nil, fmt.Errorf("more than %d lists of one issuer", maxCandidates)
 		}
-		crl, err := chain.OpenList(list, issuer, v.in.Rules, age)
+		crl, err := chain.SignedList(list, issuer)
 		if err != nil {
 			problem = err
 			continue
 		}
-		if i := slices.IndexFunc(certs, func(c *x509.Certificate) bool { return crl.Revoked(c.SerialNumber) }); i >= 0 {
+		current, err := crl.Current(v.in.Rules, age)
+		i := slices.IndexFunc(certs, func(c *x509.Certificate) bool { return crl.Revoked(c.SerialNumber) })
+		if i >= 0 && !crl.ThisUpdate.After(v.in.Rules.At) {
 			return nil, fmt.Errorf("REVOKED: %q, serial %x", certs[i].Subject.CommonName, certs[i].SerialNumber)
 		}
-		if newest == nil || crl.ThisUpdate.After(newest.ThisUpdate) {
-			newest = crl
+		if err != nil {
+			problem = err
+			continue
+		}
+		if newest == nil || current.ThisUpdate.After(newest.ThisUpdate) {
+			newest = current
 		}
 	}
 	if newest == nil {

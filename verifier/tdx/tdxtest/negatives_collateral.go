@@ -112,7 +112,9 @@ func listNegatives() []negative {
 			revoke(e.Templates.RootCRL, big.NewInt(33))
 		}},
 		{id: "TDX-C2", name: "root revoked by itself", change: func(_ testing.TB, e *Evidence) { revoke(e.Templates.RootCRL, e.Templates.Root.SerialNumber) }},
-		{id: "TDX-C2", name: "leaf on one of two valid lists", change: twoLists},
+		{id: "TDX-C2", name: "leaf on one of two valid lists", change: twoLists(issued().AddDate(0, 0, -1), nextUpdate())},
+		{id: "TDX-C2", name: "leaf on a list that has expired", change: twoLists(issued().AddDate(0, 0, -30), issued())},
+		{id: "TDX-C2", name: "leaf on a list that is too old", change: twoLists(issued().AddDate(0, 0, -28), nextUpdate())},
 		{id: "TDX-C2", name: "part of a list", change: func(_ testing.TB, e *Evidence) {
 			e.Templates.PCKCRL.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: []byte{0x30, 0}}}
 		}},
@@ -195,16 +197,18 @@ func chainOf(change func(t testing.TB, e *Evidence, chain []*x509.Certificate) [
 	}
 }
 
-// twoLists adds a PCK CRL that names the leaf and is a day older than the one
-// that does not.
-func twoLists(_ testing.TB, e *Evidence) {
-	e.After = func(t testing.TB, in *tdx.Input) {
-		t.Helper()
-		older := *e.Templates.PCKCRL
-		older.ThisUpdate = older.ThisUpdate.AddDate(0, 0, -1)
-		revoke(&older, e.Templates.PCK.SerialNumber)
-		intermediate := issue(t, e.Templates.Intermediate, in.Roots.SGX, &e.Keys.Intermediate.PublicKey, e.Keys.Root)
-		in.Endorsements.CRLs = append(in.Endorsements.CRLs, list(t, &older, intermediate, e.Keys.Intermediate))
+// twoLists adds a PCK CRL that names the leaf, of other times than the one that
+// does not.
+func twoLists(from, until time.Time) func(testing.TB, *Evidence) {
+	return func(_ testing.TB, e *Evidence) {
+		e.After = func(t testing.TB, in *tdx.Input) {
+			t.Helper()
+			other := *e.Templates.PCKCRL
+			other.ThisUpdate, other.NextUpdate = from, until
+			revoke(&other, e.Templates.PCK.SerialNumber)
+			intermediate := issue(t, e.Templates.Intermediate, in.Roots.SGX, &e.Keys.Intermediate.PublicKey, e.Keys.Root)
+			in.Endorsements.CRLs = append(in.Endorsements.CRLs, list(t, &other, intermediate, e.Keys.Intermediate))
+		}
 	}
 }
 

@@ -86,6 +86,7 @@ func variants() []variant {
 			in.Endorsements.CRLs = append(in.Endorsements.CRLs, in.Endorsements.CRLs...)
 			in.Endorsements.TCBInfos = append(in.Endorsements.TCBInfos, in.Endorsements.TCBInfos...)
 		}},
+		{name: "leaf on a list of tomorrow", form: tdx.V4, change: twoLists(At().AddDate(0, 0, 1), At().AddDate(0, 0, 31))},
 		{name: "documents by two signers", form: tdx.V4, change: func(t testing.TB, e *Evidence) { e.secondSigner(t, 33) }},
 		{name: "newer TCB info of another platform besides", form: tdx.V4, change: besides(func(other *pcstest.TCBInfo) {
 			other.FMSPC, other.Evaluation = "00806F050000", 22

@@ -208,7 +208,7 @@ func usages(c *x509.Certificate) string {
 func (v *verification) checkRevocation(c *certified) error {
 	for i, cert := range c.path[:len(c.path)-1] {
 		issuer := c.path[i+1]
-		list, err := v.revocations(issuer)
+		list, err := v.revocations(issuer, cert)
 		if err != nil {
 			return err
 		}
@@ -218,15 +218,13 @@ func (v *verification) checkRevocation(c *certified) error {
 		for _, o := range list.Observations() {
 			v.log.Observe(o.Key, o.Value)
 		}
-		if list.Revoked(cert.SerialNumber) {
-			return fmt.Errorf("certificate %x of %q is revoked", cert.SerialNumber, issuer.Subject.String())
-		}
 	}
 	return nil
 }
 
-// revocations opens the newest good list of an issuer.
-func (v *verification) revocations(issuer *x509.Certificate) (*chain.CRL, error) {
+// revocations opens the newest list of an issuer that counts now. A certificate
+// that any of its lists names is revoked, had the list ended or not.
+func (v *verification) revocations(issuer, cert *x509.Certificate) (*chain.CRL, error) {
 	err := fmt.Errorf("no revocation list of %q", issuer.Subject.String())
 	if v.in.Endorsements == nil {
 		return nil, err
@@ -236,8 +234,15 @@ func (v *verification) revocations(issuer *x509.Certificate) (*chain.CRL, error)
 		if !bytes.Equal(list.RawIssuer, issuer.RawSubject) {
 			continue
 		}
-		opened, failed := chain.OpenList(list, issuer, v.in.Rules, chain.AgeCRL)
+		signed, failed := chain.SignedList(list, issuer)
 		if failed != nil {
+			err = failed
+			continue
+		}
+		if !signed.ThisUpdate.After(v.in.Rules.At) && signed.Revoked(cert.SerialNumber) {
+			return nil, fmt.Errorf("certificate %x of %q is revoked", cert.SerialNumber, issuer.Subject.String())
+		}
+		if opened, failed := signed.Current(v.in.Rules, chain.AgeCRL); failed != nil {
 			err = failed
 		} else if best == nil || opened.ThisUpdate.After(best.ThisUpdate) {
 			best = opened

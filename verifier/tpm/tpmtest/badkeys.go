@@ -214,7 +214,17 @@ func revocations() []wrong {
 		}
 	}
 	h := time.Hour
+	besides := func(from, until time.Duration) func(*Machine) {
+		return func(m *Machine) {
+			good := m.Lists
+			m.Lists = func() []*x509.RevocationList {
+				return append(m.authority.lists(m.t, Now().Add(from), Now().Add(until), nil, []*big.Int{leafSerial()}), good()...)
+			}
+		}
+	}
 	return []wrong{
+		{"TPM-K3", "certificate is revoked by an older list besides", Google, besides(-2*h, h)},
+		{"TPM-K3", "certificate is revoked by a list that has ended", Google, besides(-9*h, -8*h)},
 		{"TPM-K3", "certificate is revoked", Google, lists(-h, h, nil, []*big.Int{leafSerial()})},
 		{"TPM-K3", "issuer is revoked", Google, lists(-h, h, []*big.Int{big.NewInt(2)}, nil)},
 		{"TPM-K3", "no list of the root", Google, only(1)},

@@ -1,8 +1,11 @@
 package tpmtest
 
 import (
+	"crypto/x509"
 	"encoding/asn1"
+	"math/big"
 	"testing"
+	"time"
 
 	"safebox/verifier/checktest"
 	"safebox/verifier/policy/tpmpolicy"
@@ -33,6 +36,14 @@ func Positives() []checktest.Positive {
 		{"Azure TDX, cloud", onAzure(azure.TDX)},
 		{"Secure Boot on with the policy's db", secureBootOn},
 		{"registers of the policy", listedRegisters},
+		{"revoked from tomorrow on", func(t testing.TB) *Machine {
+			m := Google(t)
+			good, day := m.Lists, 24*time.Hour
+			m.Lists = func() []*x509.RevocationList {
+				return append(good(), m.authority.lists(t, Now().Add(day), Now().Add(2*day), nil, []*big.Int{leafSerial()})...)
+			}
+			return m
+		}},
 		{"SHA-1 quote besides, which is not counted", func(t testing.TB) *Machine {
 			m := Google(t)
 			m.Banks = append(m.Banks, tpm.AlgSHA1)
