@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"safebox/measure/tpm/golden"
 	"safebox/verifier/check"
 	"safebox/verifier/checktest"
 	"safebox/verifier/evidence"
+	"safebox/verifier/memory"
 	"safebox/verifier/nitro"
 	"safebox/verifier/nitro/nitrotest"
 	"safebox/verifier/policy"
@@ -222,5 +224,47 @@ func TestWitnessedTime(t *testing.T) {
 				t.Errorf("%s %q: alone: TIME-1: %+v", platform, tt.change, c)
 			}
 		}
+	}
+}
+
+// TestFullMemory: numbers for which a memory has no room are numbers that it
+// would forget.
+func TestFullMemory(t *testing.T) {
+	m := newSNP(t)
+	seen := make([]check.Observation, 4096) // docs/format-memory.md: at most
+	for i := range seen {
+		seen[i].Key = fmt.Sprintf("crl/%064x", i)
+	}
+	full := &memory.Memory{}
+	if err := full.Merge(seen, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if m.memory, err = full.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	r := m.verify(t)
+	checktest.Alone(t, r.Verdict, "ROLL-1")
+	if r.Claims != nil || r.Memory != nil {
+		t.Error("claims or memory of a refused machine")
+	}
+	m.memory = append(m.memory, 0)
+	checktest.Alone(t, m.verify(t).Verdict, "ROLL-1")
+}
+
+// TestVerdictNames: what a verdict says that it is about, and what SEV-SNP cannot
+// tell.
+func TestVerdictNames(t *testing.T) {
+	m := newSNP(t)
+	v := m.verify(t).Verdict
+	if v.Type != verdict.Type || v.At != m.at.UTC().Format(time.RFC3339) || v.Profile != policy.Test || v.Release != m.evidence.Release.String() {
+		t.Errorf("got type %q, at %q, profile %q, release %q", v.Type, v.At, v.Profile, v.Release)
+	}
+	if !slices.ContainsFunc(v.Waived, func(w verdict.Waiver) bool { return w.What == "keys that arrived since the boot" }) {
+		t.Errorf("waived: %+v", v.Waived)
+	}
+	raw := verifyRaw(m.raw(t), m.roots).Verdict
+	if raw.Type != verdict.Type || raw.At != v.At || raw.Profile != policy.Test || raw.Evidence == "" || raw.Policy != v.Policy {
+		t.Errorf("alone: %+v", raw)
 	}
 }
