@@ -12,6 +12,7 @@
 package collateral
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 
 	"safebox/verifier/chain"
 	"safebox/verifier/endorse"
+	"safebox/verifier/snp"
 )
 
 // Services of the vendors.
@@ -149,8 +151,30 @@ func (m SNP) items(base string) ([]item, error) {
 	}
 	return append(all, item{
 		what: "chip certificate", url: fmt.Sprintf("%s/%x?%s", prefix, m.ChipID[:size], tcb),
-		most: chain.MaxCertificate, forever: true, want: certificates,
+		most: chain.MaxCertificate, forever: true, want: m.certified,
 	}), nil
+}
+
+// certified reports whether a set is the chip's certificate for the TCB alone. A
+// kept copy of it never grows old, so that one of something else would stay.
+func (m SNP) certified(s *endorse.Set) bool {
+	if len(s.Certificates) != 1 {
+		return false
+	}
+	leaf, err := snp.ParseLeaf(s.Certificates[0])
+	if err != nil || leaf.Product.String() != m.Product || len(leaf.HWID) == 0 || !bytes.HasPrefix(m.ChipID[:], leaf.HWID) {
+		return false
+	}
+	t := leaf.TCB
+	return t.Bootloader == m.Bootloader && t.TEE == m.TEE && t.SNP == m.SNP && t.Microcode == m.Microcode && t.FMC == m.turinFMC()
+}
+
+// turinFMC is FMC where there is one.
+func (m SNP) turinFMC() uint8 {
+	if m.Product == "Turin" {
+		return m.FMC
+	}
+	return 0
 }
 
 // TDX says for which TDX machine collateral is wanted, by its PCK certificate.

@@ -140,7 +140,8 @@ func (f *Fetcher) status(r *http.Response) error {
 // retryAfter reads seconds or a date (RFC 9110, section 10.2.3). What is
 // neither is passed over.
 func (f *Fetcher) retryAfter(header string) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+	seconds, err := strconv.ParseUint(header, 10, 31)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then the greatest number
 		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {

@@ -163,6 +163,33 @@ func TestRefusesRequests(t *testing.T) {
 
 func second(_ *endorse.Set, err error) error { return err }
 
+// TestChipCertificate: a certificate is taken for this chip and TCB alone; a kept
+// one is never asked for again.
+func TestChipCertificate(t *testing.T) {
+	set := &endorse.Set{}
+	set.Add("VCEK", der(t, "snp/ms-tav/turin_vcek.pem"))
+	if m := turin(t); !m.certified(set) {
+		t.Error("its own: refused")
+	}
+	for name, change := range map[string]func(m *SNP){
+		"chip":       func(m *SNP) { m.ChipID[7] ^= 1 },
+		"product":    func(m *SNP) { m.Product = "Genoa" },
+		"FMC":        func(m *SNP) { m.FMC++ },
+		"bootloader": func(m *SNP) { m.Bootloader++ },
+		"TEE":        func(m *SNP) { m.TEE++ },
+		"SNP":        func(m *SNP) { m.SNP++ },
+		"microcode":  func(m *SNP) { m.Microcode++ },
+	} {
+		m := turin(t)
+		if change(&m); m.certified(set) {
+			t.Errorf("another %s: accepted", name)
+		}
+	}
+	if set.Add("another", der(t, "snp/ms-tav/milan_vcek.pem")); len(set.Certificates) != 2 || turin(t).certified(set) {
+		t.Error("two certificates: accepted")
+	}
+}
+
 // TestRefusesResponses: what is not what was asked for is an error, is not
 // kept, and leaves the rest of the collateral.
 func TestRefusesResponses(t *testing.T) {
@@ -185,6 +212,10 @@ func TestRefusesResponses(t *testing.T) {
 		"too long":              {page(bytes.Repeat([]byte("x"), 1<<20)), "response: got more than 16384 bytes", 1},
 		"always busy":           {status(429), "gave up after 5 attempts: got HTTP status 429", 5},
 		"always broken":         {status(503), "gave up after 5 attempts: got HTTP status 503", 5},
+		"of its issuers":        {page(read(t, "snp/roots/ask_ark_milan.pem")), "response is no chip certificate", 1},
+		"an issuer alone":       {page(der(t, "snp/roots/ask_ark_milan.pem")), "response is no chip certificate", 1},
+		"of another chip":       {page(der(t, "snp/ms-tav/genoa_vcek.pem")), "response is no chip certificate", 1},
+		"busy for ages":         {status(429, "Retry-After", "99999999999999999999"), "server asks to wait 596523h14m7s, longer than 2m0s", 1},
 		"busy for an hour":      {status(429, "Retry-After", "3600"), "server asks to wait 1h0m0s, longer than 2m0s", 1},
 		"connection cut":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "gave up after 5 attempts", 5},
 		"body cut":              {cut, "gave up after 5 attempts: reading response", 5},
