@@ -62,6 +62,9 @@ func TestProfilesAreStrict(t *testing.T) {
 		{"strict", `event_log = "required"`, `event_log = "any"`, "event_log"},
 		{"strict", `events = "appliance"`, `events = "any"`, "events"},
 		{"strict", `secure_boot = "off"`, `secure_boot = "any"`, "secure_boot"},
+		{"strict", `secure_boot = "off"`, `secure_boot = "on"`, "variables"},
+		{"strict", `production = "required"`, `production = "any"`, "production"},
+		{"cloud", `production = "required"`, `production = "any"`, "production"},
 	} {
 		changed := strings.Replace(Section(c.profile), c.from, c.to, 1)
 		if changed == Section(c.profile) {

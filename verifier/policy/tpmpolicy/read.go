@@ -174,6 +174,10 @@ func (p *Policy) checkProfile(t *table.Table, profile string) {
 		t.Fail("event_log", "want %q in profile %s", Required, profile)
 	case profile == strict && p.Events == Any:
 		t.Fail("events", "want %q in profile %s", Appliance, profile)
+	case p.AnyProduction:
+		t.Fail("production", rule, Any, profile)
+	case profile == strict && p.SecureBoot == On && p.AnyVariables:
+		t.Fail("variables", "want values in profile %s: with secure_boot = %q and any keys whoever enrols keys boots what he likes", profile, On)
 	case profile == strict && p.SecureBoot == Any:
 		t.Fail("secure_boot", "want %q or %q in profile %s", On, Off, profile)
 	}

@@ -115,3 +115,19 @@ func TestWhoVouchesForAttributes(t *testing.T) {
 		t.Error("pinned besides: told")
 	}
 }
+
+// TestUnlistedVariables: a policy that lists the values of one of the variables
+// says nothing of the others, and that is told. Of a list of SHA-256 none is
+// that of the machine's db, which is refused and does not matter here.
+func TestUnlistedVariables(t *testing.T) {
+	in := tpmtest.Google(t).Inputs()
+	in.Policy.SecureBoot, in.Policy.AnyVariables = tpmpolicy.On, false
+	in.Policy.Variables = []tpmpolicy.Variable{{Name: "db", Values: [][32]byte{{1}}}}
+	log := check.New()
+	cloud.Verify(in, log)
+	want := "values of PK, KEK, dbx of Secure Boot"
+	waived := log.Verdict(cloud.Definitions()).Waived
+	if !slices.ContainsFunc(waived, func(w verdict.Waiver) bool { return w.What == want }) {
+		t.Errorf("got %v, want %q among them", waived, want)
+	}
+}

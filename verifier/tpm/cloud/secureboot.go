@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"safebox/measure/eventlog"
 	"safebox/measure/tpm/golden"
@@ -29,7 +30,21 @@ func (v *verification) checkSecureBoot(log *eventlog.Log) {
 	if p.AnyVariables && p.SecureBoot == tpmpolicy.On {
 		v.log.Waive("keys that Secure Boot trusts", "vtpm.quote.variables = \"any\" in the policy")
 	}
+	if rest := v.unlisted(); !p.AnyVariables && len(rest) > 0 {
+		v.log.Waive("values of "+strings.Join(rest, ", ")+" of Secure Boot", "vtpm.quote.variables in the policy does not list them")
+	}
 	v.log.Check("TPM-E5", v.secureBoot(log), want, "as wanted")
+}
+
+// unlisted names the variables with keys that the policy says nothing of.
+func (v *verification) unlisted() []string {
+	var rest []string
+	for _, known := range golden.SecureBootVariables()[1:] { // but SecureBoot itself
+		if !slices.ContainsFunc(v.policy.Variables, func(w tpmpolicy.Variable) bool { return w.Name == known.Name }) {
+			rest = append(rest, known.Name)
+		}
+	}
+	return rest
 }
 
 func (v *verification) secureBoot(log *eventlog.Log) error {
