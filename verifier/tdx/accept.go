@@ -85,6 +85,8 @@ func (v *verification) acceptOutOfDate(status pcs.Status, levels []pcs.Match) er
 		return nil
 	case v.in.Rules.At.IsZero() || !v.in.Rules.At.Before(w.Until):
 		return fmt.Errorf("the waiver held before %s", date(w.Until))
+	case v.in.Rules.At.Before(w.Recovery): // a date far away would make a waiver without an end
+		return fmt.Errorf("the waiver is for the TCB recovery of %s, which has not been yet", date(w.Recovery))
 	}
 	for _, l := range levels {
 		if bad := l.Status == pcs.OutOfDate || l.Status == pcs.OutOfDateConfigurationNeeded; bad && l.Date.Before(w.Oldest) {

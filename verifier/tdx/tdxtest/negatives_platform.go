@@ -77,6 +77,10 @@ func waiverNegatives() []negative {
 			e.outOfDate(t)
 			e.waive(t, "2026-10-17", "2026-10-31", "2026-05-12")
 		}},
+		{id: "TDX-T4", name: "waiver for the recovery of tomorrow", change: func(t testing.TB, e *Evidence) {
+			e.outOfDate(t)
+			e.waive(t, "2026-11-02", "2026-11-17", "2026-05-12")
+		}},
 		{id: "TDX-T4", name: "level a day older than the waiver reaches back", change: func(t testing.TB, e *Evidence) {
 			e.outOfDate(t)
 			e.waive(t, "2026-10-17", "2026-11-01", "2026-05-13")

@@ -139,6 +139,10 @@ func statusVariants() []variant {
 			e.outOfDate(t)
 			e.waive(t, "2026-10-17", "2026-11-01", "2026-05-12")
 		}},
+		{name: "waiver for the recovery of today", form: tdx.V4, change: func(t testing.TB, e *Evidence) {
+			e.outOfDate(t)
+			e.waive(t, "2026-11-01", "2026-11-16", "2026-05-12")
+		}},
 		{name: "OutOfDateConfigurationNeeded, by name and date", form: tdx.V4, change: func(t testing.TB, e *Evidence) {
 			e.outOfDate(t)
 			e.best().Status = "ConfigurationNeeded"
