@@ -29,8 +29,8 @@ const (
 )
 
 // decoder reads CBOR (RFC 8949) for which there is one way to read it: no tag,
-// no duplicate key, no string in chunks, nothing after the item. Maps and
-// arrays may have an indefinite length: AWS signs such maps since 2025
+// no duplicate key, no value that is a string in chunks, nothing after the item.
+// Maps and arrays may have an indefinite length: AWS signs such maps since 2025
 // (specs/nitro.md, section 4.1).
 type decoder struct{ mode cbor.DecMode }
 

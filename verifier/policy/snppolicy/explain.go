@@ -110,7 +110,7 @@ func (p *Policy) explainMachine() []string {
 	case len(p.Chips.List) == 0:
 		s = append(s, "No machine is accepted: chips lists none.")
 	default:
-		s = append(s, fmt.Sprintf("The machine is one of the %d listed.", len(p.Chips.List)))
+		s = append(s, fmt.Sprintf("The machine is one of the %d listed, by its own key (VCEK): a VLEK proves no machine.", len(p.Chips.List)))
 	}
 	if p.MaskedChip {
 		s = append(s, waived+"hosts may hide which machine they are.")

@@ -66,6 +66,7 @@ masked_chip = "refuse"  # a machine that hides its chip ID
 # Chip IDs, 64 bytes in hex as reports have them, that are accepted: the only answer
 # to evidence relayed from a machine that somebody has broken. "none" accepts no
 # machine until you list yours; "any" (not in profile strict) gives that answer up.
+# A report signed by a VLEK is never from a listed machine: the key is in all of them.
 chips = "%s"
 `
 
