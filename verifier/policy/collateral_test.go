@@ -156,3 +156,22 @@ func TestShapesOfMachines(t *testing.T) {
 		}
 	}
 }
+
+// TestOldest: outside profile test no document may be older than such documents
+// live (specs/verify.md, section 5.2: 30 days of Intel's, a year of others).
+func TestOldest(t *testing.T) {
+	for _, profile := range []string{Strict, Cloud, Test} {
+		old := map[string]string{"tcb": "max_age_tcb = 604800", "crl": "max_age_crl = 2592000"}
+		if profile == Test {
+			old = map[string]string{"tcb": `max_age_tcb = "any"`, "crl": `max_age_crl = "any"`}
+		}
+		for line, ok := range map[string]bool{
+			"max_age_tcb = 2592000": true, "max_age_tcb = 2592001": profile == Test,
+			"max_age_crl = 31622400": true, "max_age_crl = 31622401": profile == Test,
+		} {
+			if _, err := changed(t, profile, old[line[8:11]], line); (err == nil) != ok {
+				t.Errorf("profile %s: %s: got %v", profile, line, err)
+			}
+		}
+	}
+}

@@ -25,6 +25,12 @@ const (
 	waivers    = 2                   // persons who must agree to a grace
 )
 
+// The natural lives of vendors' documents (specs/verify.md, section 5.2).
+const (
+	lifeTCB = 30 * 24 * time.Hour
+	lifeCRL = 366 * 24 * time.Hour
+)
+
 // Parse reads a policy file. Errors name the key and, where there is one, the
 // line.
 func Parse(b []byte) (*Policy, error) {
@@ -193,6 +199,10 @@ func checkProfile(t *table.Table, p *Policy) {
 		t.Fail("collateral.max_age_tcb", "want a number of seconds in profile %s", p.Profile)
 	case p.Collateral.AnyAgeCRL:
 		t.Fail("collateral.max_age_crl", "want a number of seconds in profile %s", p.Profile)
+	case p.Collateral.MaxAgeTCB > lifeTCB:
+		t.Fail("collateral.max_age_tcb", "got %v, want at most %v in profile %s: such documents live no longer", p.Collateral.MaxAgeTCB, lifeTCB, p.Profile)
+	case p.Collateral.MaxAgeCRL > lifeCRL:
+		t.Fail("collateral.max_age_crl", "got %v, want at most %v in profile %s: such lists live no longer", p.Collateral.MaxAgeCRL, lifeCRL, p.Profile)
 	case p.Collateral.AnyTime:
 		t.Fail("collateral.time", rule, "authenticated", p.Profile)
 	}
