@@ -25,7 +25,8 @@ import (
 const (
 	maxPath    = 8    // certificates; the longest of a vendor has 5 (AWS Nitro)
 	minRSABits = 2048 // the least that NIST SP 800-131A, revision 2, section 3 still allows
-	maxRSABits = 8192 // bounds the work of one signature
+	maxRSABits = 8192 // bounds the work of one signature, as does the next
+	maxRSAExp  = 1<<16 + 1
 )
 
 // Extensions that narrow what a certificate may be used for and that are not
@@ -131,6 +132,9 @@ func CheckKey(c *x509.Certificate) error {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits {
 			return fmt.Errorf("key of %q: got RSA of %d bits, want %d to %d", c.Subject.String(), bits, minRSABits, maxRSABits)
+		}
+		if key.E > maxRSAExp {
+			return fmt.Errorf("key of %q: got RSA exponent %d, want at most %d", c.Subject.String(), key.E, maxRSAExp)
 		}
 		return nil
 	case *ecdsa.PublicKey:

@@ -170,6 +170,12 @@ func TestKeySizes(t *testing.T) {
 			t.Errorf("%d bits: got %v, want ok %t", bits, err, ok)
 		}
 	}
+	for exponent, ok := range map[int]bool{3: true, 65537: true, 65539: false, 1<<31 - 1: false} {
+		n := new(big.Int).SetBit(big.NewInt(1), 2047, 1)
+		if err := CheckKey(&x509.Certificate{PublicKey: &rsa.PublicKey{N: n, E: exponent}}); (err == nil) != ok {
+			t.Errorf("exponent %d: got %v, want ok %t", exponent, err, ok)
+		}
+	}
 }
 
 // TestVersion1: a certificate without a version and extensions, which says of
