@@ -44,8 +44,8 @@ func (v *verification) checkEvents() {
 	v.checkSecureBoot(log)
 }
 
-// checkReplay: TPM-E1, for one bank. A register without an event must have its
-// reset value.
+// checkReplay: TPM-E1, for one bank. A register that the log must explain and
+// has no event for must have its reset value.
 func (v *verification) checkReplay(log *eventlog.Log, q quote) error {
 	if len(v.policy.Explained) == 0 {
 		return fmt.Errorf("the policy does not say which registers the log must explain")
@@ -58,11 +58,13 @@ func (v *verification) checkReplay(log *eventlog.Log, q quote) error {
 	if err != nil {
 		return err
 	}
-	var differ []string
 	for _, index := range v.policy.Explained {
 		if !v.selected(index) {
 			return fmt.Errorf("register %d is not among those that must be quoted", index)
 		}
+	}
+	var differ []string
+	for _, index := range v.replayed(log, q) {
 		if got := q.Values[index]; !bytes.Equal(got, values[index]) {
 			differ = append(differ, fmt.Sprintf("%s register %d: quoted %x, replayed %x", q.name, index, got, values[index]))
 		}
@@ -71,6 +73,21 @@ func (v *verification) checkReplay(log *eventlog.Log, q quote) error {
 		return fmt.Errorf("%s", strings.Join(differ, "; "))
 	}
 	return nil
+}
+
+// replayed lists the registers that the log is held against: those that it must
+// explain, and every other one that it has something to say of.
+func (v *verification) replayed(log *eventlog.Log, q quote) []int {
+	list := slices.Clone(v.policy.Explained)
+	for i := range log.Events {
+		e := &log.Events[i]
+		index := int(e.PCR)
+		if _, quoted := q.Values[index]; quoted && e.Type != eventlog.NoAction && !slices.Contains(list, index) {
+			list = append(list, index)
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // checkList: TPM-E2.

@@ -127,6 +127,10 @@ func logs() []wrong {
 			m.PCRs = m.PCRs[:23]
 			m.Change = func(p *tpmpolicy.Policy) { p.PCRs = p.PCRs[:23] }
 		}},
+		{"TPM-E1", "log tells another story of a register that it need not explain", anySecureBoot, func(m *Machine) {
+			m.Unlogged = append(m.Unlogged, Event{PCR: 4, Data: []byte("later")})
+			m.Change = func(p *tpmpolicy.Policy) { p.Explained = []int{0, 1, 2, 3} }
+		}},
 		{"TPM-E1", "policy wants nothing explained", anySecureBoot, func(m *Machine) {
 			m.Change = func(p *tpmpolicy.Policy) { p.Explained = nil }
 		}},
