@@ -98,6 +98,10 @@ func (f *fetchFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		}
 	}
 	set, err := f.fetch(ctx, fetcher, platform, raw)
+	var usage *cli.Error
+	if errors.As(err, &usage) {
+		return err
+	}
 	if err != nil {
 		return cli.Failed(err, "a network is needed for this command alone; --offline uses the cache")
 	}
@@ -109,13 +113,13 @@ func (f *fetchFlags) fetch(ctx context.Context, fetcher *collateral.Fetcher, pla
 	case transcript.SNP:
 		m, err := machineSNP(raw)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.in, err)
+			return nil, cli.Usage(fmt.Errorf("%s: %w", f.in, err), "")
 		}
 		return fetcher.SNP(ctx, m)
 	case transcript.TDX:
 		m, err := machineTDX(raw)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.in, err)
+			return nil, cli.Usage(fmt.Errorf("%s: %w", f.in, err), "")
 		}
 		m.Early = f.early
 		return fetcher.TDX(ctx, m)
@@ -175,10 +179,15 @@ verified here.`,
 			if len(args) == 0 || out == "" {
 				return cli.Usage(errors.New("files and --out must be given"), "")
 			}
-			if err := cli.CheckNotInput(out, args...); err != nil {
+			vendor := &vendorFlags{collateral: args}
+			files, err := vendor.files()
+			if err != nil {
 				return err
 			}
-			v, err := (&vendorFlags{collateral: args}).read()
+			if err := cli.CheckNotInput(out, files...); err != nil {
+				return err
+			}
+			v, err := vendor.read()
 			if err != nil {
 				return err
 			}

@@ -86,6 +86,9 @@ func readMemory(path string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err == nil && len(b) == 0 {
+		return nil, cli.Usage(fmt.Errorf("--memory: %s is empty: not a rollback memory", path), "a memory that was lost is no beginning: remove the file if one is meant")
+	}
 	return b, err
 }
 

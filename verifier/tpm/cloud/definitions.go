@@ -27,7 +27,7 @@ func formDefinitions() []check.Definition {
 		),
 		check.Define(
 			"TPM-K3", "certificate is an attestation key's, valid and not revoked", "verify.md 4: TPM-K3; format-policy.md: vtpm.quote.certificate_usage, crl",
-			"give the issuers' certificates and revocation lists with --endorsements; a certificate of an endorsement key is no attestation key's",
+			"give the issuers' certificates and revocation lists with --collateral; a certificate of an endorsement key is no attestation key's",
 		),
 		check.Define(
 			"TPM-K4", "certificate names an accepted machine", "verify.md 4: TPM-K4; format-policy.md: vtpm.quote.instances, production",
