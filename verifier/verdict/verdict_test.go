@@ -9,11 +9,12 @@ func example() *Verdict {
 	return &Verdict{
 		Platform: "vtpm", Type: Type, At: "2026-01-31T12:00:00Z", Boot: "esp", Profile: "test",
 		Checks: []Check{
-			{ID: "EV-1", OK: true, Want: "w", Got: strings.Repeat("g", 100), Name: "evidence", Source: "s"},
-			{ID: "FR-1", Want: "<a>", Got: "b\x1b[31m\n\xff", Hint: "do", Name: "nonce", Source: "s"},
-			{ID: "TPM-R4-sha256", OK: true, Want: "x", Got: "x", Name: "register 4", Source: "s"},
-			{ID: "TPM-R9-sha256", OK: true, Want: "x", Got: "x", Name: "register 9", Source: "s"},
-			{ID: "TPM-R9-sha384", Want: "x", Got: "y", Hint: "do", Name: "register 9 of sha384", Source: "s"},
+			{ID: "EV-1", OK: true, Want: "w", Got: strings.Repeat("g", 100), Name: "evidence", Source: "s", Reached: true},
+			{ID: "FR-1", Want: "<a>", Got: "b\x1b[31m\n\xff", Hint: "do", Name: "nonce", Source: "s", Reached: true},
+			{ID: "TPM-R4-sha256", OK: true, Want: "x", Got: "x", Name: "register 4", Source: "s", Reached: true},
+			{ID: "TPM-R9-sha256", OK: true, Want: "x", Got: "x", Name: "register 9", Source: "s", Reached: true},
+			{ID: "TPM-R9-sha384", Want: "x", Got: "y", Hint: "do", Name: "register 9 of sha384", Source: "s", Reached: true},
+			{ID: "CFG-2", Got: "not reached", Hint: "do", Name: "runtime", Source: "s"},
 		},
 		Waived: []Waiver{{What: "age", Reason: "because"}},
 	}
@@ -30,9 +31,10 @@ FAILED  TPM-R9-sha384  register 9 of sha384
                        want x
                        got  y
                        hint do
+-       CFG-2          runtime: not reached
 ok      TPM-R*-sha256  sha256 registers are the release's: 4 9
 waived  age: because
-refused: 2 of 5 checks failed: FR-1 TPM-R9-sha384
+refused: 2 of 6 checks failed: FR-1 TPM-R9-sha384; 1 not reached
 `
 	v := example()
 	if got := v.Text(); got != want {
@@ -60,7 +62,8 @@ func TestEncode(t *testing.T) {
       "got": "b\u001b[31m\n\ufffd",
       "hint": "do",
       "name": "nonce",
-      "source": "s"
+      "source": "s",
+      "reached": true
     }
   ],
   "type": "safebox/verdict/v1",
@@ -72,6 +75,7 @@ func TestEncode(t *testing.T) {
   "policy": "",
   "challenge": "",
   "release": "",
+  "collateral": "",
   "waived": [
     {
       "what": "age",
@@ -97,7 +101,7 @@ func TestFind(t *testing.T) {
 	if _, ok := v.Check("FR-2"); ok {
 		t.Error("found a check that is not there")
 	}
-	if n := len(v.Failed()); n != 2 {
-		t.Errorf("got %d failed checks, want 2", n)
+	if n := len(v.Failed()); n != 3 {
+		t.Errorf("got %d failed checks, want 3", n)
 	}
 }
