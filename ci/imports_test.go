@@ -78,6 +78,7 @@ func TestViolations(t *testing.T) {
 		"guest reaches host":   {ImportPath: "safebox/guest/api", Deps: []string{"safebox/host/relay"}},
 		"host reaches guest":   {ImportPath: "safebox/host/relay", Deps: []string{"safebox/guest/api"}},
 		"people's command":     {ImportPath: "safebox/cmd/safebox", Deps: []string{"safebox/host/relay"}},
+		"test authority":       {ImportPath: "safebox/cmd/safebox", Deps: []string{"safebox/verifier/snp/snptest"}},
 		"measure imports os":   {ImportPath: "safebox/measure/pe", Imports: []string{"os"}},
 		"verifier imports net": {ImportPath: "safebox/verifier/canon", Imports: []string{"net"}},
 		"verifier imports log": {ImportPath: "safebox/verifier/canon", Imports: []string{"log/slog"}},
@@ -119,6 +120,9 @@ func violations(packages map[string]listed) []string {
 			to := room(dep)
 			if from == "guest" && to == "host" || from == "host" && to == "guest" {
 				report("%s reaches %s: guest and host never import each other", path, dep)
+			}
+			if from == "cmd" && to != "" && strings.HasSuffix(dep, "test") {
+				report("%s reaches %s: test authorities and simulators are in no program", path, dep)
 			}
 			if path == "safebox/cmd/safebox" && to == "host" {
 				report("%s reaches %s: the people's command never links the host agent", path, dep)

@@ -275,21 +275,6 @@ func (t *Table) Hex(key string, size int) []byte {
 	return b
 }
 
-// HexOr reads size bytes in hex or one of the words, which it returns.
-func (t *Table) HexOr(key string, size int, words ...string) (b []byte, word string) {
-	for _, w := range words {
-		if t.is(key, w) {
-			return nil, w
-		}
-	}
-	v := t.take(key)
-	b, ok := decodeHex(v, size)
-	if !ok {
-		t.Fail(key, "got %s, want %d bytes of lower-case hex%s", shown(v), size, orWords(words))
-	}
-	return b, ""
-}
-
 // HexList reads a list of values of exactly size bytes in lower-case hex, each
 // once, or one of the words, which it returns.
 func (t *Table) HexList(key string, size int, words ...string) (list [][]byte, word string) {
