@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"safebox/verifier/transcript"
 )
@@ -19,13 +20,13 @@ func (p *Policy) Explain() []string {
 	s = append(s, p.Collateral.explain()...)
 	s = append(s, p.Shapes.explain(p)...)
 	if p.Accepts(transcript.VTPM) {
-		s = append(append(s, p.VTPM.explain()...), p.Quote.Explain()...)
+		s = append(append(s, p.VTPM.explain()...), about("Raw evidence of a TPM", p.Quote.Explain())...)
 	}
 	if p.Accepts(transcript.SNP) {
-		s = append(s, p.SNP.Explain()...)
+		s = append(s, about("SEV-SNP", p.SNP.Explain())...)
 	}
 	if p.Accepts(transcript.TDX) {
-		s = append(s, p.TDX.Explain()...)
+		s = append(s, about("TDX", p.TDX.Explain())...)
 	}
 	if p.Accepts(transcript.Nitro) {
 		s = append(s, p.Nitro.Explain()...)
@@ -36,25 +37,50 @@ func (p *Policy) Explain() []string {
 	return s
 }
 
+// waived begins a sentence about what is not checked.
+const waived = "WAIVED: "
+
+// about says of each sentence which table it is about.
+func about(table string, sentences []string) []string {
+	out := make([]string, len(sentences))
+	for i, s := range sentences {
+		if rest, ok := strings.CutPrefix(s, waived); ok {
+			out[i] = waived + table + ": " + rest
+		} else {
+			out[i] = table + ": " + s
+		}
+	}
+	return out
+}
+
+// days writes a time that people think of in days.
+func days(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day && d%day == 0 {
+		return fmt.Sprintf("%d days", d/day)
+	}
+	return d.String()
+}
+
 func (c Collateral) explain() []string {
 	var s []string
 	switch c.Mode {
 	case Live:
 		s = append(s, "Documents of vendors must be valid at the time of the verification, which is now.")
 	case Grace:
-		s = append(s, fmt.Sprintf("WAIVED: lists of vendors may have expired up to %v ago: %s said so.", c.Grace, strings.Join(c.WaivedBy, " and ")))
+		s = append(s, fmt.Sprintf("WAIVED: lists of vendors may have expired up to %s ago: %s said so.", days(c.Grace), strings.Join(c.WaivedBy, " and ")))
 	case AsOf:
 		s = append(s, "The verification is about a time in the past.")
 	}
 	if c.AnyAgeTCB {
 		s = append(s, "WAIVED: TCB info, QE identity and PCK CRL may have any age: an old one hides what was found since.")
 	} else {
-		s = append(s, fmt.Sprintf("TCB info, QE identity and PCK CRL may be at most %v old.", c.MaxAgeTCB))
+		s = append(s, fmt.Sprintf("TCB info, QE identity and PCK CRL may be at most %s old.", days(c.MaxAgeTCB)))
 	}
 	if c.AnyAgeCRL {
 		s = append(s, "WAIVED: other revocation lists may have any age.")
 	} else {
-		s = append(s, fmt.Sprintf("Other revocation lists may be at most %v old.", c.MaxAgeCRL))
+		s = append(s, fmt.Sprintf("Other revocation lists may be at most %s old.", days(c.MaxAgeCRL)))
 	}
 	if c.AnyTime {
 		s = append(s, "WAIVED: nobody need have witnessed the time that is asked about.")

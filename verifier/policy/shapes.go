@@ -124,9 +124,11 @@ func (s Shapes) explain(p *Policy) []string {
 		}
 	}
 	if p.Accepts(transcript.TDX) {
+		var sizes []string
 		for _, m := range s.Memory {
-			out = append(out, fmt.Sprintf("TDX machines of %d MiB of memory may run the release.", m>>20))
+			sizes = append(sizes, strconv.FormatUint(m>>20, 10))
 		}
+		out = append(out, fmt.Sprintf("TDX machines of %s MiB of memory may run the release.", strings.Join(sizes, " or ")))
 		if s.AnyACPI {
 			out = append(out, "WAIVED: the ACPI tables of a TDX machine may be any that its log names: the host makes them, and their code runs in the guest's kernel.")
 		}
