@@ -34,7 +34,8 @@ func TestCertificates(t *testing.T) {
 		},
 		"snp/dstack/vcek.pem": {"certificate 0/amd/product_name": `"Milan-B0"`, "certificate 0/amd/tcb/raw": "04000000000017d5"},
 		"snp/trustee/test-vcek-invalid-new.der": {
-			"certificate 0/amd": "does not read: parsing extensions: HWID: ..",
+			// openssl x509 -text: an OCTET STRING of the bytes 00 to 3f.
+			"certificate 0/amd/hwid": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f",
 		},
 		"snp/roots/ask_ark_turin_vlek.pem": { // CRLF and an empty line at the end
 			"found": "2 certificates", "certificate 0": `"CN=SEV-VLEK-Turin,` + engineering, "certificate 1": `"CN=ARK-Turin,` + engineering,
