@@ -203,6 +203,10 @@ func compare(t *testing.T, library string, pairs []pair, want least) {
 		t.Error(f)
 	}
 	t.Logf("%s: %d cases: both accept %d, both refuse %d, they differ on %d", library, len(pairs), accepted, refused, differ)
+	row := regexp.MustCompile(fmt.Sprintf(`(?m)^\| %s [^|]*\| %d \| %d \| %d \| %d \|$`, regexp.QuoteMeta(library), len(pairs), accepted, refused, differ))
+	if document, err := os.ReadFile("../../docs/differences.md"); err != nil || !row.Match(document) {
+		t.Errorf("docs/differences.md: no row of these numbers (%v)", err)
+	}
 	if accepted < want.accepted || refused < want.refused {
 		t.Errorf("both accept %d and both refuse %d, want at least %d and %d", accepted, refused, want.accepted, want.refused)
 	}
