@@ -32,6 +32,7 @@ type Options struct {
 	Resolver *lock.Resolver // where inputs come from
 	Source   string         // root folder of this module, from which the init is compiled
 	Init     string         // package of the init; InitPackage but in tests
+	Kernel   layout.Kernel  // the distribution's, or ours from source
 
 	// Launches names the platforms of confidential VMs for which the release
 	// holds firmware and what they measure: release.PlatformSNP, PlatformTDX.
@@ -63,7 +64,7 @@ func Build(ctx context.Context, o Options) (*Artifacts, error) {
 		return nil, err
 	}
 	o.Progress("packing the initrd")
-	release, ramdisk, err := packInitrd(in, init)
+	release, ramdisk, err := packInitrd(o.Kernel, in, init)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +73,11 @@ func Build(ctx context.Context, o Options) (*Artifacts, error) {
 	a.add("vmlinuz", in.kernel)
 	a.add("safebox-init", init)
 	a.add("initrd.cpio.zst", ramdisk)
-	a.add("cmdline", []byte(cmdline.Vtpm()))
+	a.add("cmdline", []byte(cmdline.Text(o.Kernel)))
 	for _, f := range in.firmware {
 		a.add(f.Name, f.Data)
 	}
-	if err := assemble(a, in, release, ramdisk); err != nil {
+	if err := assemble(a, in, release); err != nil {
 		return nil, err
 	}
 	o.Progress("predicting the measurements")
@@ -84,19 +85,19 @@ func Build(ctx context.Context, o Options) (*Artifacts, error) {
 }
 
 // packInitrd gives the kernel's release name and the compressed initramfs.
-func packInitrd(in *inputs, init []byte) (release string, ramdisk []byte, err error) {
+func packInitrd(k layout.Kernel, in *inputs, init []byte) (release string, ramdisk []byte, err error) {
 	release, err = kernel.Release(in.kernel)
 	if err != nil {
 		return "", nil, err
 	}
-	modules, err := initrd.LoadOrder(release, layout.Modules(), in.modules)
+	modules, err := initrd.LoadOrder(release, layout.Modules(k), in.modules)
 	if err != nil {
 		return "", nil, err
 	}
-	if err := checkModules(modules); err != nil {
+	if err := checkModules(k, modules); err != nil {
 		return "", nil, err
 	}
-	archive, err := initrd.Archive(init, modules)
+	archive, err := initrd.Archive(k, init, modules)
 	if err != nil {
 		return "", nil, err
 	}
@@ -105,12 +106,12 @@ func packInitrd(in *inputs, init []byte) (release string, ramdisk []byte, err er
 }
 
 // checkModules refuses a list that PID 1 would refuse.
-func checkModules(modules []initrd.Module) error {
+func checkModules(k layout.Kernel, modules []initrd.Module) error {
 	names := make([]string, len(modules))
 	for i, m := range modules {
 		names[i] = m.Name
 	}
-	if want := layout.Modules(); !slices.Equal(names, want) {
+	if want := layout.Modules(k); !slices.Equal(names, want) {
 		return fmt.Errorf("kernel modules in load order: got %q, want %q: PID 1 accepts the list of initrd/layout only", names, want)
 	}
 	return nil
@@ -118,12 +119,12 @@ func checkModules(modules []initrd.Module) error {
 
 // assemble adds the UKI and the disk that holds it. The order of the sections
 // in the file is ukify's; PCR 11 has an order of its own.
-func assemble(a *Artifacts, in *inputs, release string, ramdisk []byte) error {
+func assemble(a *Artifacts, in *inputs, release string) error {
 	unified, err := uki.Assemble(in.stub, []uki.Section{
-		{Name: ".cmdline", Data: []byte(cmdline.Vtpm())},
+		{Name: ".cmdline", Data: a.File("cmdline")},
 		{Name: ".uname", Data: []byte(release)},
-		{Name: ".linux", Data: in.kernel},
-		{Name: ".initrd", Data: ramdisk},
+		{Name: ".linux", Data: a.File("vmlinuz")},
+		{Name: ".initrd", Data: a.File("initrd.cpio.zst")},
 	})
 	if err != nil {
 		return err

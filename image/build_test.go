@@ -20,6 +20,7 @@ import (
 
 	"safebox/image"
 	"safebox/image/lock/locktest"
+	"safebox/initrd/layout"
 )
 
 // Limits of a release with the distribution's kernel.
@@ -40,7 +41,7 @@ func write(t *testing.T) string {
 		t.Fatal(err)
 	}
 	a, err := image.Build(t.Context(), image.Options{
-		Lock: lockFile, LockName: "safebox.lock", Resolver: r, Source: "..", Init: image.InitPackage, Progress: func(string) {},
+		Lock: lockFile, LockName: "safebox.lock", Resolver: r, Source: "..", Init: image.InitPackage, Kernel: layout.Distro, Progress: func(string) {},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -39,13 +39,13 @@ func describe(a *Artifacts, o Options, l *lock.Lock, in *inputs) error {
 		Toolchain:    release.Toolchain{Go: l.Go, Module: l.Toolchain.Path + "@" + l.Toolchain.Version, Sum: l.Toolchain.Sum},
 		Epoch:        l.Epoch,
 		LockSHA256:   hexSHA256(o.Lock),
-		Kernel:       "distro",
+		Kernel:       string(o.Kernel),
 		Inputs:       in.packages,
 		Artifacts:    files,
 		Measurements: measurements,
 		Launches:     starts,
 	}
-	for _, f := range cmdline.Forms(cmdline.PlatformVTPM) {
+	for _, f := range cmdline.Forms(cmdline.PlatformVTPM, o.Kernel) {
 		a.Release.CommandLines = append(a.Release.CommandLines,
 			release.CommandLine{Platform: cmdline.PlatformVTPM, Form: f.Name, Text: f.Text})
 	}

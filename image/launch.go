@@ -38,7 +38,7 @@ func launches(a *Artifacts, o Options, l *lock.Lock) ([]release.Launch, error) {
 		}
 		launch, err := Launch(release.Launch{
 			Platform: one.platform, Firmware: firmwareName(file.File.Path),
-			Kernel: "vmlinuz", Initrd: "initrd.cpio.zst", CommandLine: cmdline.Vtpm(),
+			Kernel: "vmlinuz", Initrd: "initrd.cpio.zst", CommandLine: cmdline.Text(o.Kernel),
 		}, a.File)
 		if err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"safebox/initrd"
+	"safebox/initrd/layout"
 )
 
 // TestCheckModules: a list that PID 1 would refuse is not packed. The names are
@@ -17,13 +18,13 @@ func TestCheckModules(t *testing.T) {
 		}
 		return m
 	}
-	if err := checkModules(list("failover net_failover virtio_net")); err != nil {
+	if err := checkModules(layout.Distro, list("failover net_failover virtio_net")); err != nil {
 		t.Error(err)
 	}
 	for _, names := range []string{
 		"", "failover net_failover", "net_failover failover virtio_net", "failover net_failover virtio_net vsock",
 	} {
-		if err := checkModules(list(names)); err == nil {
+		if err := checkModules(layout.Distro, list(names)); err == nil {
 			t.Errorf("%q: accepted", names)
 		}
 	}

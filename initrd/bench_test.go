@@ -6,6 +6,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"safebox/initrd/layout"
 	"safebox/measure/benchtest"
 )
 
@@ -25,7 +26,7 @@ func program(b *testing.B) []byte {
 
 func archive(b *testing.B) []byte {
 	b.Helper()
-	packed, err := Archive(program(b), []Module{{Name: "virtio_net", Data: benchtest.Bytes(50_000)}})
+	packed, err := Archive(layout.Distro, program(b), []Module{{Name: "virtio_net", Data: benchtest.Bytes(50_000)}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -36,7 +37,7 @@ func archive(b *testing.B) []byte {
 func BenchmarkArchive(b *testing.B) {
 	binary := program(b)
 	benchtest.Ratio(b, "x-of-copy", func() {
-		if _, err := Archive(binary, nil); err != nil {
+		if _, err := Archive(layout.Source, binary, nil); err != nil {
 			b.Fatal(err)
 		}
 	}, func() { copy(make([]byte, len(binary)), binary) })

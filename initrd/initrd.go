@@ -45,10 +45,11 @@ type Module struct {
 	Data []byte // the .ko with its signature, not compressed
 }
 
-// Archive returns the newc archive that layout describes: its directories,
-// init as PID 1, and modules in load order. Equal arguments give equal bytes.
-func Archive(init []byte, modules []Module) ([]byte, error) {
-	records, err := contents(init, modules)
+// Archive returns the newc archive that layout describes for a kernel: its
+// directories, init as PID 1, and modules in load order. Equal arguments give
+// equal bytes.
+func Archive(kernel layout.Kernel, init []byte, modules []Module) ([]byte, error) {
+	records, err := contents(kernel, init, modules)
 	if err != nil {
 		return nil, fmt.Errorf("writing initrd: %w", err)
 	}
@@ -73,13 +74,16 @@ func Archive(init []byte, modules []Module) ([]byte, error) {
 }
 
 // contents lists the records by name, mode and content.
-func contents(init []byte, modules []Module) ([]cpio.Record, error) {
+func contents(kernel layout.Kernel, init []byte, modules []Module) ([]cpio.Record, error) {
 	if err := checkSize(len(init), maxInit); err != nil {
 		return nil, fmt.Errorf("%s: %w", layout.Init, err)
 	}
 	records := []cpio.Record{cpio.StaticFile(layout.Init, string(init), ModeInit)}
-	for _, dir := range layout.Directories() {
+	for _, dir := range layout.Directories(kernel) {
 		records = append(records, cpio.Directory(dir, ModeDir))
+	}
+	if kernel == layout.Source && len(modules) > 0 {
+		return nil, fmt.Errorf("%d modules for a kernel that loads none", len(modules))
 	}
 	seen := make(map[string]bool)
 	for n, m := range modules {

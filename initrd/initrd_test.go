@@ -10,12 +10,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/u-root/u-root/pkg/cpio"
+
+	"safebox/initrd/layout"
 )
 
 // sample is an archive as the builder makes it, with contents made up here.
 func sample(t testing.TB) []byte {
 	t.Helper()
-	b, err := Archive([]byte("the init"), []Module{
+	b, err := Archive(layout.Distro, []byte("the init"), []Module{
 		{Name: "failover", Data: []byte("first module")},
 		{Name: "virtio_net", Data: []byte("2nd")},
 	})
@@ -144,7 +146,7 @@ func TestArchiveErrors(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := Archive(tt.init, tt.modules)
+			_, err := Archive(layout.Distro, tt.init, tt.modules)
 			if err == nil || err.Error() != tt.want {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}

@@ -30,7 +30,7 @@ func debianModules(t testing.TB) map[string][]byte {
 // prints leave no choice in, and the bytes that xz -dc makes of the files (both
 // in testdata/README.md).
 func TestLoadOrderDebian(t *testing.T) {
-	got, err := LoadOrder(debianRelease, layout.Modules(), debianModules(t))
+	got, err := LoadOrder(debianRelease, layout.Modules(layout.Distro), debianModules(t))
 	if err != nil {
 		t.Fatal(err)
 	}

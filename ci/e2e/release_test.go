@@ -15,6 +15,7 @@ import (
 	"safebox/host/vmm"
 	"safebox/image"
 	"safebox/image/lock/locktest"
+	"safebox/initrd/layout"
 	"safebox/measure/tpm"
 )
 
@@ -73,7 +74,7 @@ func buildRelease(dir, name, init string) (*built, error) {
 		return nil, err
 	}
 	a, err := image.Build(context.Background(), image.Options{
-		Lock: lockFile, Resolver: r, Source: source, Init: init, Progress: func(string) {},
+		Lock: lockFile, Resolver: r, Source: source, Init: init, Kernel: layout.Distro, Progress: func(string) {},
 	})
 	if err != nil {
 		return nil, err

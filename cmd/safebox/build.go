@@ -17,6 +17,7 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/image"
 	"safebox/image/output"
+	"safebox/initrd/layout"
 	"safebox/verifier/release"
 )
 
@@ -131,6 +132,7 @@ func (f *buildFlags) build(c *cobra.Command) (*image.Artifacts, error) {
 		Resolver: resolver,
 		Source:   source,
 		Init:     image.InitPackage,
+		Kernel:   layout.Kernel(f.kernel),
 		Launches: f.launches,
 		Progress: func(step string) { cli.Say(stderr, "%s", step) },
 	})

@@ -15,6 +15,7 @@ import (
 
 	"safebox/guest/boot/cmdline"
 	"safebox/guest/spawn"
+	"safebox/initrd/layout"
 	"safebox/verifier/bootreport"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ import (
 type Platform struct {
 	Name      string
 	Console   string // device on which PID 1 reports
-	Forms     []cmdline.Form
+	Forms     func(layout.Kernel) []cmdline.Form
 	Registers []Rule
 }
 
@@ -65,6 +66,7 @@ type machine struct {
 	platform  Platform
 	report    *bootreport.Report
 	inventory []entry
+	kernel    layout.Kernel
 	watch     func(role string, pid int)
 	reaper    *spawn.Reaper
 	groups    spawn.Cgroups
@@ -118,7 +120,7 @@ func (b *machine) checkCommandLine() (string, error) {
 		return "", err
 	}
 	b.report.CommandLine = strings.TrimSuffix(string(text), "\n")
-	form, err := cmdline.Match(text, b.platform.Forms)
+	form, err := cmdline.Match(text, b.platform.Forms(b.kernel))
 	if err != nil {
 		return "", refusal("command-line", err.Error())
 	}
@@ -126,4 +128,4 @@ func (b *machine) checkCommandLine() (string, error) {
 	return "form " + form.Name, nil
 }
 
-func (b *machine) checkInitramfs() (string, error) { return checkInventory(b.inventory) }
+func (b *machine) checkInitramfs() (string, error) { return checkInventory(b.kernel, b.inventory) }

@@ -54,10 +54,10 @@ func takeInventory(root fs.FS) ([]entry, error) {
 // checkInventory compares what is there with package layout, both ways. An
 // entry that replaces one of ours under the same name passes here; PCR 9
 // shows it to the verifier.
-func checkInventory(found []entry) (string, error) {
+func checkInventory(kernel layout.Kernel, found []entry) (string, error) {
 	found = slices.Clone(found)
 	slices.SortFunc(found, func(a, b entry) int { return strings.Compare(a.path, b.path) })
-	want, err := expectedEntries()
+	want, err := expectedEntries(kernel)
 	if err != nil {
 		return "", err
 	}
@@ -78,23 +78,23 @@ func checkInventory(found []entry) (string, error) {
 	if r := list.refusals(); len(r) > 0 {
 		return "", r
 	}
-	return fmt.Sprintf("%d entries, %d modules", len(found), len(layout.Modules())), nil
+	return fmt.Sprintf("%d entries, %d modules", len(found), len(layout.Modules(kernel))), nil
 }
 
 // expectedEntries maps every path of the appliance to the test that what is
 // there must pass.
-func expectedEntries() (map[string]func(entry) bool, error) {
+func expectedEntries(kernel layout.Kernel) (map[string]func(entry) bool, error) {
 	directory := func(e entry) bool { return e.mode.IsDir() }
 	file := func(e entry) bool { return e.mode.IsRegular() }
 	want := map[string]func(entry) bool{layout.Init: file}
-	for _, d := range layout.Directories() {
+	for _, d := range layout.Directories(kernel) {
 		want[d] = directory
 	}
 	for _, d := range layout.KernelBuiltin() {
 		want[d] = directory
 	}
 	want["dev/console"] = isConsole
-	for n, name := range layout.Modules() {
+	for n, name := range layout.Modules(kernel) {
 		path, err := layout.ModuleFile(n, name)
 		if err != nil {
 			return nil, err

@@ -7,12 +7,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
+	"safebox/initrd/layout"
 	"safebox/verifier/bootreport"
 )
 
@@ -45,7 +47,7 @@ func checkTree(t *testing.T, tree fs.FS) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return checkInventory(found)
+	return checkInventory(layout.Distro, found)
 }
 
 func TestInventoryAsBuilt(t *testing.T) {
@@ -58,6 +60,46 @@ func TestInventoryAsBuilt(t *testing.T) {
 	}
 }
 
+// TestInventoryWithoutModules: the kernel that loads no modules gets none, and
+// neither kernel accepts the other's tree.
+func TestInventoryWithoutModules(t *testing.T) {
+	tree := appliance()
+	maps.DeleteFunc(tree, func(path string, _ *fstest.MapFile) bool { return strings.HasPrefix(path, "modules") })
+	bare, err := takeInventory(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := takeInventory(appliance())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if detail, err := checkInventory(layout.Source, bare); err != nil || detail != "8 entries, 0 modules" {
+		t.Errorf("got %q, %v, want 8 entries, 0 modules", detail, err)
+	}
+	if _, err := checkInventory(layout.Source, full); err == nil {
+		t.Error("modules for a kernel that loads none: accepted")
+	}
+	if _, err := checkInventory(layout.Distro, bare); err == nil {
+		t.Error("no modules for the distribution's kernel: accepted")
+	}
+}
+
+func TestKernelKind(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "modules")
+	if k, err := kernelKind(file); k != layout.Source || err != nil {
+		t.Errorf("no list of modules: got %q, %v", k, err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := kernelKind(file); k != layout.Distro || err != nil {
+		t.Errorf("an empty list of modules: got %q, %v", k, err)
+	}
+	if k, err := kernelKind(file + "/x"); err == nil {
+		t.Errorf("a list that can't be looked at: got %q", k)
+	}
+}
+
 // TestStepsRefuse: what the steps of the boot do with a finding. The kernel
 // command line of the machine that runs the test is none of the appliance's.
 func TestStepsRefuse(t *testing.T) {
@@ -67,7 +109,7 @@ func TestStepsRefuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &machine{platform: Vtpm(), report: &bootreport.Report{}, inventory: found}
+	b := &machine{platform: Vtpm(), report: &bootreport.Report{}, inventory: found, kernel: layout.Distro}
 	for want, check := range map[string]func() (string, error){
 		"initramfs-entry": b.checkInitramfs,
 		"command-line":    b.checkCommandLine,
@@ -185,7 +227,7 @@ func TestInventoryIsBounded(t *testing.T) {
 	if len(found) > maxEntries {
 		t.Errorf("%d entries, want at most %d", len(found), maxEntries)
 	}
-	if _, err := checkInventory(found); err == nil {
+	if _, err := checkInventory(layout.Distro, found); err == nil {
 		t.Error("accepted")
 	}
 }

@@ -1,8 +1,13 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
+
+	"safebox/initrd/layout"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,7 +42,7 @@ func mountPoints() []mountPoint {
 
 // mount mounts them and then makes the root read-only, so that the initramfs
 // stays what was measured.
-func (b *machine) mount() (string, error) {
+func (b *machine) mount() (detail string, err error) {
 	var names []string
 	for _, m := range mountPoints() {
 		if err := unix.Mount(m.fstype, m.target, m.fstype, m.flags, m.data); err != nil {
@@ -49,5 +54,19 @@ func (b *machine) mount() (string, error) {
 	if err := unix.Mount("", "/", "", readOnly, ""); err != nil {
 		return "", fmt.Errorf("making / read-only: %w", err)
 	}
-	return strings.Join(names, " ") + ", / read-only", nil
+	b.kernel, err = kernelKind("/proc/modules")
+	return strings.Join(names, " ") + ", / read-only", err
+}
+
+// kernelKind tells the two kernels apart by what ours can't do: a kernel
+// without module support has no list of loaded modules (proc_modules(5)).
+func kernelKind(modules string) (layout.Kernel, error) {
+	_, err := os.Stat(modules)
+	switch {
+	case err == nil:
+		return layout.Distro, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return layout.Source, nil
+	}
+	return "", err
 }

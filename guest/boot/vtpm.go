@@ -2,6 +2,7 @@ package boot
 
 import (
 	"safebox/guest/boot/cmdline"
+	"safebox/initrd/layout"
 	"safebox/measure/tpm/golden"
 )
 
@@ -10,7 +11,7 @@ func Vtpm() Platform {
 	return Platform{
 		Name:      cmdline.PlatformVTPM,
 		Console:   "/dev/ttyS0",
-		Forms:     cmdline.Forms(cmdline.PlatformVTPM),
+		Forms:     func(k layout.Kernel) []cmdline.Form { return cmdline.Forms(cmdline.PlatformVTPM, k) },
 		Registers: vtpmRegisters(),
 	}
 }

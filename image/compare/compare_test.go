@@ -11,6 +11,7 @@ import (
 	"safebox/image/disk"
 	"safebox/image/uki"
 	"safebox/initrd"
+	"safebox/initrd/layout"
 )
 
 const cmdline = "console=ttyS0 panic=1"
@@ -48,7 +49,7 @@ func newBuild(t testing.TB) build {
 
 func (b build) archive(t testing.TB) []byte {
 	t.Helper()
-	archive, err := initrd.Archive(b.init, b.modules)
+	archive, err := initrd.Archive(layout.Distro, b.init, b.modules)
 	if err != nil {
 		t.Fatal(err)
 	}

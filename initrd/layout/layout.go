@@ -18,9 +18,22 @@ func KernelBuiltin() []string {
 	return []string{"dev", "dev/console", "root"}
 }
 
+// Kernel says which of the two kernels the archive is for: they need different
+// things in it.
+type Kernel string
+
+// The kernels of a release (docs/format-release.md, "kernel").
+const (
+	Distro Kernel = "distro" // the distribution's, with modules
+	Source Kernel = "source" // ours, built from source: it can't load modules
+)
+
 // Directories lists every directory of the archive in archive order, parents
-// first. All but ModuleDir are empty: mount points.
-func Directories() []string {
+// first. All but ModuleDir, which comes with modules, are empty: mount points.
+func Directories(k Kernel) []string {
+	if len(Modules(k)) == 0 {
+		return []string{"dev", "proc", "run", "sys", "tmp"}
+	}
 	return []string{"dev", ModuleDir, "proc", "run", "sys", "tmp"}
 }
 
@@ -28,7 +41,10 @@ func Directories() []string {
 // order and by the name that the kernel uses (underscores). The assembler
 // refuses to build with any other list, so a kernel whose modules depend on
 // others needs a change here first.
-func Modules() []string {
+func Modules(k Kernel) []string {
+	if k == Source {
+		return nil
+	}
 	return []string{"failover", "net_failover", "virtio_net"}
 }
 

@@ -34,8 +34,10 @@ func TestModuleFile(t *testing.T) {
 
 // TestDirectories holds the promise of archive order: sorted, parents first.
 func TestDirectories(t *testing.T) {
-	dirs := Directories()
-	if !slices.IsSorted(dirs) || !slices.Contains(dirs, ModuleDir) {
-		t.Errorf("got %q, want them sorted and with %q", dirs, ModuleDir)
+	for kernel, modules := range map[Kernel]bool{Distro: true, Source: false} {
+		dirs := Directories(kernel)
+		if !slices.IsSorted(dirs) || slices.Contains(dirs, ModuleDir) != modules || (len(Modules(kernel)) > 0) != modules {
+			t.Errorf("kernel %s: got %q, want them sorted and with %q only if it has modules", kernel, dirs, ModuleDir)
+		}
 	}
 }

@@ -1,17 +1,23 @@
-// Package cmdline holds the kernel command lines of the appliance: the one
-// text that the image builder measures and the closed list of forms in which
-// PID 1 accepts it (specs/protocol.md 4, specs/image.md 7.4). It imports
+// Package cmdline holds the kernel command lines of the appliance: for each
+// kernel the one text that the image builder measures, and the closed list of
+// forms in which PID 1 accepts it (specs/protocol.md 4, specs/image.md 7.4). It imports
 // nothing of the operating system, so that builder, verifier and guest share
 // the list.
 package cmdline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"safebox/initrd/layout"
 )
 
-// PlatformVTPM names the TPM machine as specs/protocol.md 2 does.
-const PlatformVTPM = "vtpm"
+// The platforms as specs/protocol.md 2 names them.
+const (
+	PlatformVTPM  = "vtpm"
+	PlatformNitro = "nitro"
+)
 
 // maxSize is COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h).
 const maxSize = 2048
@@ -22,19 +28,31 @@ type Form struct {
 	Text string
 }
 
-// Vtpm gives the command line of the vtpm platform: the .cmdline section of
-// its UKI.
-func Vtpm() string { return strings.Join(vtpmWords(), " ") }
+// Text gives the command line that a release measures: the .cmdline section of
+// the UKI, the command line of the launches and of the enclave image. Into the
+// kernel from source the same text is built, and it takes no other.
+func Text(k layout.Kernel) string {
+	words := distroWords()
+	if k == layout.Source {
+		words = slices.DeleteFunc(words, notInSource)
+	}
+	return strings.Join(words, " ")
+}
 
-// Forms lists the accepted forms of a platform; nil for an unknown platform.
+// Forms lists the accepted forms of a platform with a kernel; nil for an
+// unknown platform.
 //
 // systemd-stub passes .cmdline as it is, whether the firmware found the UKI
 // on the ESP or got it by fw_cfg, so vtpm has one form. Boot paths without
 // the stub get words from the firmware as well (specs/protocol.md 4): their
-// forms join the list with their platforms.
-func Forms(platform string) []Form {
-	if platform == PlatformVTPM {
-		return []Form{{Name: "uki", Text: Vtpm()}}
+// forms join the list with their platforms. The kernel from source shows its
+// built-in text whatever it was passed (CONFIG_CMDLINE_OVERRIDE).
+func Forms(platform string, k layout.Kernel) []Form {
+	switch {
+	case platform == PlatformVTPM && k == layout.Distro:
+		return []Form{{Name: "uki", Text: Text(k)}}
+	case platform == PlatformVTPM && k == layout.Source:
+		return []Form{{Name: "built-in", Text: Text(k)}}
 	}
 	return nil
 }
@@ -75,7 +93,18 @@ func difference(text string, forms []Form) string {
 	return "words are missing, repeated or moved, or white space differs"
 }
 
-// vtpmWords is the production line of specs/image.md 7.4 with two changes:
+// notInSource tells the words for which the kernel from source has no code:
+// what they turn off is not in it. It would call them unknown and pass them on
+// to PID 1.
+func notInSource(word string) bool {
+	switch word {
+	case "debugfs=off", "module.sig_enforce=1", "ia32_emulation=0", "hest_disable", "erst_disable", "audit=0", "vsyscall=none":
+		return true
+	}
+	return false
+}
+
+// distroWords is the production line of specs/image.md 7.4 with two changes:
 //
 //   - console=ttyS0 for console=null: the boot log is part of this platform's
 //     product. The console is the host's to read, so no secret is ever written
@@ -86,7 +115,7 @@ func difference(text string, forms []Form) string {
 //
 // All the others boot under plain emulation, and none is unknown to that
 // kernel.
-func vtpmWords() []string {
+func distroWords() []string {
 	return []string{
 		"console=ttyS0",
 		"panic=1", // reboot at once; the VMM is told not to restart

@@ -3,6 +3,8 @@ package cmdline
 import (
 	"strings"
 	"testing"
+
+	"safebox/initrd/layout"
 )
 
 // specLine is the production line of specs/image.md 7.4, copied from there,
@@ -13,29 +15,43 @@ const specLine = "console=null panic=1 oops=panic init_on_alloc=1 init_on_free=1
 	"random.trust_bootloader=off no-kvmclock clocksource=tsc tsc=reliable mce=off pci=noearly,nommconf " +
 	"hest_disable erst_disable mitigations=auto proc_mem.force_override=never ima=off audit=0 quiet loglevel=1"
 
-func TestVtpmIsSpecLine(t *testing.T) {
+func TestDistroIsSpecLine(t *testing.T) {
 	want := strings.NewReplacer("console=null", "console=ttyS0", " ima=off", "").Replace(specLine)
-	if got := Vtpm(); got != want {
+	if got := Text(layout.Distro); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if n := len(Vtpm()); n >= maxSize {
+	if n := len(Text(layout.Distro)); n >= maxSize {
 		t.Errorf("%d bytes, the kernel takes fewer than %d", n, maxSize)
 	}
 }
 
+// TestSourceIsSpecLine: the line of our own kernel, and what it leaves out.
+func TestSourceIsSpecLine(t *testing.T) {
+	want := strings.NewReplacer("console=null", "console=ttyS0", " ima=off", "", " debugfs=off", "", " module.sig_enforce=1", "",
+		" ia32_emulation=0", "", " hest_disable", "", " erst_disable", "", " audit=0", "", " vsyscall=none", "").Replace(specLine)
+	if got := Text(layout.Source); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestForms(t *testing.T) {
-	if got := Forms("vtpm"); len(got) != 1 || got[0].Text != Vtpm() {
-		t.Errorf("vtpm: %v", got)
+	for _, k := range []layout.Kernel{layout.Distro, layout.Source} {
+		if got := Forms("vtpm", k); len(got) != 1 || got[0].Text != Text(k) {
+			t.Errorf("vtpm, kernel %s: %v", k, got)
+		}
+	}
+	if got := Forms("vtpm", "other"); got != nil {
+		t.Errorf("unknown kernel: %v, want no form", got)
 	}
 	for _, p := range []string{"", "VTPM", "snp", "vtpm "} {
-		if got := Forms(p); got != nil {
+		if got := Forms(p, layout.Distro); got != nil {
 			t.Errorf("%q: %v, want no form", p, got)
 		}
 	}
 }
 
 func TestMatch(t *testing.T) {
-	cmd := Vtpm()
+	cmd := Text(layout.Distro)
 	tests := []struct {
 		name string
 		proc string
@@ -70,7 +86,7 @@ func TestMatch(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f, err := Match([]byte(tt.proc), Forms(PlatformVTPM))
+			f, err := Match([]byte(tt.proc), Forms(PlatformVTPM, layout.Distro))
 			switch {
 			case tt.want == "" && (err != nil || f.Name != "uki"):
 				t.Errorf("got %v, %v", f, err)
@@ -85,17 +101,17 @@ func TestMatch(t *testing.T) {
 
 // TestNoFormsNoMatch: an unknown platform accepts nothing, not anything.
 func TestNoFormsNoMatch(t *testing.T) {
-	if f, err := Match([]byte(Vtpm()+"\n"), Forms("unknown")); err == nil {
+	if f, err := Match([]byte(Text(layout.Distro)+"\n"), Forms("unknown", layout.Distro)); err == nil {
 		t.Errorf("accepted as %v", f)
 	}
 }
 
 func FuzzMatch(f *testing.F) {
-	f.Add([]byte(Vtpm() + "\n"))
-	f.Add([]byte(Vtpm() + " evil=1\n"))
+	f.Add([]byte(Text(layout.Distro) + "\n"))
+	f.Add([]byte(Text(layout.Distro) + " evil=1\n"))
 	f.Fuzz(func(t *testing.T, proc []byte) {
-		_, err := Match(proc, Forms(PlatformVTPM))
-		if want := string(proc) == Vtpm()+"\n"; (err == nil) != want {
+		_, err := Match(proc, Forms(PlatformVTPM, layout.Distro))
+		if want := string(proc) == Text(layout.Distro)+"\n"; (err == nil) != want {
 			t.Errorf("%q: %v", proc, err)
 		}
 	})
