@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,19 +27,29 @@ func lockCommand() *cobra.Command {
 	return c
 }
 
+// Values of --kernel.
+const (
+	kernelDistro = "distro"
+	kernelSource = "source"
+)
+
 func lockFetchCommand() *cobra.Command {
 	var f inputFlags
-	var archive, source string
+	var archive, source, kernel string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "fetch",
 		Short: "Fetch every pinned input into the cache, or pack them all into one archive",
-		Long: `Fetches every package of the lock file into the cache. With --archive every
-input of a build is packed, by content address, into one tar: the packages, the
-Go modules of the init and the Go toolchain. Unpacked, that folder serves as
---inputs of a build with --offline anywhere.`,
+		Long: `Fetches the packages of the lock file into the cache; those that only a kernel
+built from source needs with --kernel source. With --archive every input of a
+build, with either kernel, is packed by content address into one tar: the
+packages, the Go modules of the init and the Go toolchain. Unpacked, that
+folder serves as --inputs of a build with --offline anywhere.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if kernel != kernelDistro && kernel != kernelSource {
+				return cli.Usage(fmt.Errorf("--kernel: got %q, want %s or %s", kernel, kernelDistro, kernelSource), "")
+			}
 			l, path, err := f.open()
 			if err != nil {
 				return err
@@ -55,7 +66,11 @@ Go modules of the init and the Go toolchain. Unpacked, that folder serves as
 			if err != nil {
 				return err
 			}
-			if err := r.Fetch(c.Context(), l); err != nil {
+			wanted := l
+			if archive == "" && kernel == kernelDistro {
+				wanted = l.WithoutSource()
+			}
+			if err := r.Fetch(c.Context(), wanted); err != nil {
 				return err
 			}
 			if archive != "" {
@@ -63,12 +78,13 @@ Go modules of the init and the Go toolchain. Unpacked, that folder serves as
 					return err
 				}
 			}
-			return printFetched(c.OutOrStdout(), l, asJSON)
+			return printFetched(c.OutOrStdout(), wanted, asJSON)
 		},
 	}
 	f.add(c)
 	c.Flags().StringVar(&archive, "archive", "", "tar file to write")
 	c.Flags().StringVar(&source, "source", "", "root folder of the safebox source, whose modules --archive packs (default: the one around the working folder)")
+	c.Flags().StringVar(&kernel, "kernel", kernelDistro, "kernel to fetch for: distro, or source, which needs the source and the compiler too; --archive packs both")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
@@ -109,8 +125,8 @@ func packageJSON(p lock.Package) jsonPackage {
 
 func printFetched(w io.Writer, l *lock.Lock, asJSON bool) error {
 	var text strings.Builder
-	list := make([]jsonPackage, 0, len(l.Packages))
-	for _, p := range l.Packages {
+	list := make([]jsonPackage, 0, len(l.Packages)+len(l.Tools))
+	for _, p := range slices.Concat(l.Packages, l.Tools) {
 		fmt.Fprintf(&text, "%s %s\n", p.SHA256, p)
 		list = append(list, packageJSON(p))
 	}

@@ -139,15 +139,29 @@ var errFound = errors.New("all files found")
 // compares its hash first.
 func (p *Package) Extract(paths ...string) (map[string][]byte, error) {
 	found := make(map[string][]byte, len(paths))
+	err := p.ExtractEach(func(path string, content io.Reader) error {
+		b, err := io.ReadAll(content)
+		found[path] = b
+		return err
+	}, paths...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// ExtractEach is Extract without keeping the contents: visit is called once for
+// each path, in the package's order. Its first error is returned as it is.
+func (p *Package) ExtractEach(visit func(path string, content io.Reader) error, paths ...string) error {
 	wanted := make(map[string]bool, len(paths))
 	for _, path := range paths {
 		if wanted[path] {
-			return nil, fmt.Errorf("extracting %q: asked for twice", path)
+			return fmt.Errorf("extracting %q: asked for twice", path)
 		}
 		wanted[path] = true
 	}
 	if len(paths) == 0 {
-		return found, nil
+		return nil
 	}
 	err := p.Files(func(e Entry, content io.Reader) error {
 		if !wanted[e.Path] {
@@ -156,25 +170,24 @@ func (p *Package) Extract(paths ...string) (map[string][]byte, error) {
 		if e.Type != File {
 			return fmt.Errorf("extracting %q: got a %s to %q, want a file: ask for the path that holds the bytes", e.Path, e.Type, e.Target)
 		}
-		b, err := io.ReadAll(content)
-		if err != nil {
+		if err := visit(e.Path, content); err != nil {
 			return err
 		}
-		found[e.Path] = b
-		if len(found) == len(wanted) {
+		// An archive holds a path once, so what is left was not seen yet.
+		if delete(wanted, e.Path); len(wanted) == 0 {
 			return errFound
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, errFound) {
-		return nil, err
+		return err
 	}
 	for _, path := range paths {
-		if _, ok := found[path]; !ok {
-			return nil, fmt.Errorf("extracting %q: package %s %s has no such file", path, p.Name, p.Version)
+		if wanted[path] {
+			return fmt.Errorf("extracting %q: package %s %s has no such file", path, p.Name, p.Version)
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // compression is how a tar member is packed: deb(5), "control.tar" and "data.tar".

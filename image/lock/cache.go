@@ -70,19 +70,55 @@ func (s store) read(p pinned) ([]byte, bool, error) {
 
 // has verifies the stored bytes without keeping them; false when there are none.
 func (s store) has(ctx context.Context, p pinned) (bool, error) {
+	f, ok, err := s.open(ctx, p)
+	if !ok || err != nil {
+		return false, err
+	}
+	if err := f.Close(); err != nil {
+		return false, fmt.Errorf("reading cache: %w", err)
+	}
+	return true, nil
+}
+
+// open verifies the stored bytes and returns the file, at its beginning; false
+// when there is none.
+func (s store) open(ctx context.Context, p pinned) (*os.File, bool, error) {
 	name := s.path(p.sum)
 	f, err := openRegular(name, p, hintCache)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	size, sum, err := digest(ctx, io.Discard, f, p.size)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return false, fmt.Errorf("reading cache: %w", err)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
 	}
-	return true, p.check(name, hintCache, size, sum)
+	if err != nil {
+		return nil, false, errors.Join(fmt.Errorf("reading cache: %w", err), f.Close())
+	}
+	if err := p.check(name, hintCache, size, sum); err != nil {
+		return nil, false, errors.Join(err, f.Close())
+	}
+	return f, true, nil
+}
+
+// keep stores what src holds if it is what p pins. What is stored already stays,
+// but src must hold the same.
+func (s store) keep(ctx context.Context, p pinned, src io.Reader, place, hint string) error {
+	ok, err := s.has(ctx, p)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.write(ctx, p, src, place, hint)
+	}
+	size, sum, err := digest(ctx, io.Discard, src, p.size)
+	if err != nil {
+		return err
+	}
+	return p.check(place, hint, size, sum)
 }
 
 // openRegular opens a file whose size can be right; a fifo or a device could
@@ -142,7 +178,7 @@ func (s store) write(ctx context.Context, p pinned, src io.Reader, place, hint s
 // only its own hash to show, so without this a wrong package line would go
 // unnoticed, and into release.json, wherever the cache is warm.
 func (s store) checkedName(p Package) string {
-	return filepath.Join(string(s), "checked", Digest(sha256.Sum256([]byte(p.lines()))).String())
+	return filepath.Join(string(s), "checked", Digest(sha256.Sum256([]byte(p.lines("package")))).String())
 }
 
 func (s store) checked(p Package) (bool, error) {

@@ -1,6 +1,7 @@
-// Package lock pins every input of a build: the packages that hold the kernel,
-// the boot stub and the firmware, every file taken out of them, and the Go
-// toolchain, each by size and hash. It implements section 6 of the image
+// Package lock pins every input of a build: the packages that hold the kernel
+// or its source, the boot stub and the firmware, every file taken out of them,
+// the packages that compile a kernel from source, and the Go toolchain, each by
+// size and hash. It implements section 6 of the image
 // specification ("Pinned inputs").
 //
 // A Lock is text (Parse, Encode). A Resolver turns a line of it into bytes: it
@@ -19,16 +20,19 @@
 //	toolchain MODULE@VERSION h1:HASH
 //	package NAME VERSION ARCHITECTURE SIZE SHA256 pool/...deb
 //	  file ROLE PATH SIZE SHA256
+//	tool NAME VERSION ARCHITECTURE SIZE SHA256 pool/...deb
 //
 // The first four come once, in this order. File lines are indented by two
-// spaces and belong to the package above. Blank lines and lines that start
-// with "#" are ignored.
+// spaces and belong to the package above. Tools come last; they are packages
+// that are unpacked whole, so they have no file lines. Blank lines and lines
+// that start with "#" are ignored.
 package lock
 
 import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 )
 
 // Format is the value of the first line.
@@ -64,11 +68,14 @@ const (
 	FirmwareSNP  Role = "firmware-snp" // unified image with SEV metadata and a page for kernel hashes
 	FirmwareTDX  Role = "firmware-tdx" // unified image with TDX metadata
 	Module       Role = "module"       // of the kernel; the only role that many files have
+
+	// KernelSource is the compressed source tree of the kernel.
+	KernelSource Role = "kernel-source"
 )
 
 func (r Role) valid() bool {
 	switch r {
-	case Kernel, Stub, FirmwareCode, FirmwareVars, FirmwareSNP, FirmwareTDX, Module:
+	case Kernel, Stub, FirmwareCode, FirmwareVars, FirmwareSNP, FirmwareTDX, Module, KernelSource:
 		return true
 	default:
 		return false
@@ -81,6 +88,10 @@ type Lock struct {
 	Go        string // version of the Go toolchain, such as "1.26.8"
 	Toolchain Toolchain
 	Packages  []Package
+
+	// Tools are packages of which no single file is an input: a compiler and
+	// what it needs, unpacked whole where the kernel is built from source.
+	Tools []Package
 }
 
 // Toolchain pins the Go toolchain as a module.
@@ -98,7 +109,7 @@ type Package struct {
 	Size         int64
 	SHA256       Digest
 	Pool         string // path below a mirror's root
-	Files        []File
+	Files        []File // none of a tool
 }
 
 // File pins one file of a package.
@@ -132,6 +143,17 @@ func (l *Lock) Files(role Role) []Input {
 		}
 	}
 	return found
+}
+
+// WithoutSource returns the lock without what only a kernel built from source
+// needs: the tools, and packages that hold nothing but the source.
+func (l *Lock) WithoutSource() *Lock {
+	rest := *l
+	rest.Tools = nil
+	rest.Packages = slices.DeleteFunc(slices.Clone(l.Packages), func(p Package) bool {
+		return !slices.ContainsFunc(p.Files, func(f File) bool { return f.Role != KernelSource })
+	})
+	return &rest
 }
 
 // File returns the one file of a role.

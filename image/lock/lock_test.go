@@ -32,7 +32,8 @@ func parse(t testing.TB, name string) *Lock {
 }
 
 // The repository's own lock: section 6 of the image specification gives the
-// hashes of the packages, dpkg-deb -x and sha256sum those of the files.
+// hashes of the packages, the signed index of trixie of 2026-09-12 that of the
+// source; dpkg-deb -x and sha256sum those of the files.
 func TestReleaseLock(t *testing.T) {
 	l := parse(t, "../safebox.lock")
 	if diff := cmp.Diff(string(load(t, "../safebox.lock")), string(l.Encode())); diff != "" {
@@ -44,6 +45,7 @@ func TestReleaseLock(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{
 		"linux-image-6.12.107+deb13-cloud-amd64": "04434ff520f860423eafe4203d986a35682ce73c2f71baa39e988ca0da93ac91",
+		"linux-source-6.12":                      "775b9ef84d7fa7927ccebfec33fbbe9aeb2482ebf9a92c771aafd33fb6e2ee27",
 		"ovmf":                                   "78e0d54df11fc77406cb7a0bc9a39e5bca6d1cbe06556b91d9a73491c52decdf",
 		"ovmf-amdsev":                            "92c9b6d15e4eeb371938c3f99080c1a8fc057dfd6bc0509d37f8b615e9edebfb",
 		"systemd-boot-efi":                       "390ecdcef9bbb753f51bb6d8f696bdae2f1dbedde7239c49ccb2512f137a8933",
@@ -57,6 +59,7 @@ func TestReleaseLock(t *testing.T) {
 		FirmwareVars: "5d2ac383371b408398accee7ec27c8c09ea5b74a0de0ceea6513388b15be5d1e",
 		FirmwareSNP:  "3e4fd0b3fe3b2dbe481c3d9e99418a034174f26cbe1f55aa212b0f18c12d2d6f",
 		FirmwareTDX:  "14954040cc754ade0c625ac3470ea46d4c14318b5b1396de4ef77090203d76db",
+		KernelSource: "5295fbf9c06bc9a6fd4868b80b5fd1e12d7d286d6d51c950a83c4c18edf0c5b3",
 	} {
 		in, err := l.File(role)
 		if err != nil || in.File.SHA256.String() != want {

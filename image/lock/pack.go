@@ -25,14 +25,14 @@ const (
 // a module is the same: Go Modules Reference, "Module path and size constraints".
 const maxPacked = 500 << 20
 
-// Pack writes one tar archive with the lock, every package that it names, and
-// modules, as GoModules returns them. Each content lies there once, as
+// Pack writes one tar archive with the lock, every package and tool that it
+// names, and modules, as GoModules returns them. Each content lies there once, as
 // sha256/HEX; below PackedProxy the modules have hard links to it, where the go
 // command looks for them. The same inputs give the same bytes everywhere.
 // Unpacked into a folder, the archive serves as one of Inputs.
 func (r *Resolver) Pack(ctx context.Context, l *Lock, modules []GoModule, w io.Writer) error {
 	c := contents{blobs: map[Digest]blob{}, links: map[string]Digest{}}
-	for _, p := range l.Packages {
+	for _, p := range slices.Concat(l.Packages, l.Tools) {
 		place, err := r.Package(ctx, p)
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 const (
 	maxText     = 1 << 20
 	maxLine     = 1024
-	maxPackages = 1024
+	maxPackages = 1024         // packages and tools
 	maxFiles    = 1024         // of one package
 	maxBytes    = 1 << 30      // of a package or file
 	maxEpoch    = 253402300799 // the last second of the year 9999
@@ -136,10 +136,12 @@ func (p *parser) line(s string) error {
 	switch {
 	case !indented && fields[0] == "package" && len(fields) == 7:
 		return p.pkg(fields[1:])
+	case !indented && fields[0] == "tool" && len(fields) == 7:
+		return p.tool(fields[1:])
 	case indented && fields[0] == "file" && len(fields) == 5:
 		return p.file(fields[1:])
 	default:
-		return fmt.Errorf("got %.60q, want \"package NAME VERSION ARCHITECTURE SIZE SHA256 POOL-PATH\" or \"  file ROLE PATH SIZE SHA256\"", s)
+		return fmt.Errorf("got %.60q, want \"package NAME VERSION ARCHITECTURE SIZE SHA256 POOL-PATH\", the same for \"tool\", or \"  file ROLE PATH SIZE SHA256\"", s)
 	}
 }
 
@@ -194,27 +196,46 @@ func checkModuleSum(s string) error {
 }
 
 func (p *parser) pkg(v []string) error {
-	if err := p.closePackage(); err != nil {
-		return err
+	if len(p.lock.Tools) > 0 {
+		return errors.New("package: want it above the first tool")
 	}
-	if len(p.lock.Packages) == maxPackages {
-		return fmt.Errorf("limit of %d packages exceeded", maxPackages)
-	}
-	n := Package{Name: v[0], Version: v[1], Architecture: v[2], Pool: v[5]}
-	if !deb.ValidName(n.Name) || !deb.ValidVersion(n.Version) || !deb.ValidArchitecture(n.Architecture) {
-		return fmt.Errorf("package: got %q %q %q, want a name, a version and an architecture", v[0], v[1], v[2])
-	}
-	if err := p.once("package " + n.Name); err != nil {
-		return err
-	}
-	if err := sizeAndHash(v[3], v[4], &n.Size, &n.SHA256); err != nil {
-		return err
-	}
-	if err := n.checkPool(); err != nil {
+	n, err := p.pin("package", v)
+	if err != nil {
 		return err
 	}
 	p.lock.Packages = append(p.lock.Packages, n)
 	return nil
+}
+
+func (p *parser) tool(v []string) error {
+	n, err := p.pin("tool", v)
+	if err != nil {
+		return err
+	}
+	p.lock.Tools = append(p.lock.Tools, n)
+	return nil
+}
+
+// pin reads what lines of both kinds hold. A name stands in one of them only:
+// else a build could use two versions of what is one package.
+func (p *parser) pin(kind string, v []string) (Package, error) {
+	if err := p.closePackage(); err != nil {
+		return Package{}, err
+	}
+	if len(p.lock.Packages)+len(p.lock.Tools) == maxPackages {
+		return Package{}, fmt.Errorf("limit of %d packages and tools exceeded", maxPackages)
+	}
+	n := Package{Name: v[0], Version: v[1], Architecture: v[2], Pool: v[5]}
+	if !deb.ValidName(n.Name) || !deb.ValidVersion(n.Version) || !deb.ValidArchitecture(n.Architecture) {
+		return Package{}, fmt.Errorf("%s: got %q %q %q, want a name, a version and an architecture", kind, v[0], v[1], v[2])
+	}
+	if err := p.once("package " + n.Name); err != nil {
+		return Package{}, err
+	}
+	if err := sizeAndHash(v[3], v[4], &n.Size, &n.SHA256); err != nil {
+		return Package{}, err
+	}
+	return n, n.checkPool()
 }
 
 // checkPool refuses a path that could lead out of a mirror's or a cache's
@@ -245,13 +266,16 @@ func (p *parser) file(v []string) error {
 	if len(p.lock.Packages) == 0 {
 		return errors.New("file: no package above it")
 	}
+	if len(p.lock.Tools) > 0 {
+		return errors.New("file: a tool is unpacked whole and has no file lines")
+	}
 	owner := &p.lock.Packages[len(p.lock.Packages)-1]
 	if len(owner.Files) == maxFiles {
 		return fmt.Errorf("limit of %d files of a package exceeded", maxFiles)
 	}
 	f := File{Role: Role(v[0]), Path: v[1]}
 	if !f.Role.valid() {
-		return fmt.Errorf("role: got %q, want kernel, stub, firmware-code, firmware-vars, firmware-snp, firmware-tdx or module", v[0])
+		return fmt.Errorf("role: got %q, want kernel, stub, firmware-code, firmware-vars, firmware-snp, firmware-tdx, module or kernel-source", v[0])
 	}
 	if f.Role != Module {
 		if err := p.once("role " + v[0]); err != nil {

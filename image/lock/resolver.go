@@ -1,18 +1,15 @@
 package lock
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
-
-	"safebox/image/deb"
 )
 
 // Resolver finds the bytes that a lock names. Places are asked in this order:
@@ -46,36 +43,6 @@ func (r *Resolver) cache() (store, error) {
 		return "", errors.New("resolving inputs: no cache folder given")
 	}
 	return store(r.CacheDir), nil
-}
-
-// File returns the bytes of one file of a package. They come from the cache if
-// they are there and all that the lock says of the package was found true once;
-// else the package is fetched and unpacked, and all of its locked files enter
-// the cache. The bytes are verified every time.
-func (r *Resolver) File(ctx context.Context, p Package, f File) ([]byte, error) {
-	cache, err := r.cache()
-	if err != nil {
-		return nil, err
-	}
-	checked, err := cache.checked(p)
-	if err != nil {
-		return nil, err
-	}
-	if checked {
-		b, ok, err := cache.read(f.pinned(p))
-		if err != nil || ok {
-			return b, err
-		}
-	}
-	files, err := r.unpack(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	b, ok := files[f]
-	if !ok {
-		return nil, fmt.Errorf("package %s: the lock lists no file %s %s", p, f.Role, f.Path)
-	}
-	return b, nil
 }
 
 // Package returns the path of the package in the cache, verified.
@@ -128,16 +95,23 @@ func (r *Resolver) Package(ctx context.Context, p Package) (string, error) {
 	return "", missing
 }
 
-// Fetch brings everything that a build with this lock needs into the cache.
+// Fetch brings everything that the lock names into the cache. What a build with
+// the distribution's kernel needs is the lock's WithoutSource.
 func (r *Resolver) Fetch(ctx context.Context, l *Lock) error {
 	for _, p := range l.Packages {
-		if _, err := r.Package(ctx, p); err != nil {
-			return err
-		}
 		for _, f := range p.Files {
-			if _, err := r.File(ctx, p, f); err != nil {
+			if _, err := locked(ctx, r, p, f, func(cache store) (struct{}, bool, error) {
+				ok, err := cache.has(ctx, f.pinned(p))
+				return struct{}{}, ok, err
+			}); err != nil {
 				return err
 			}
+		}
+	}
+	// Whoever fetches means to have the packages too, all of them.
+	for _, p := range slices.Concat(l.Packages, l.Tools) {
+		if _, err := r.Package(ctx, p); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -163,64 +137,4 @@ func (r *Resolver) fromInput(ctx context.Context, cache store, p Package, dir st
 		return err == nil, errors.Join(err, f.Close())
 	}
 	return false, nil
-}
-
-// unpack takes the locked files out of the package, verifies all of them and
-// stores them.
-func (r *Resolver) unpack(ctx context.Context, p Package) (map[File][]byte, error) {
-	cache, err := r.cache()
-	if err != nil {
-		return nil, err
-	}
-	name, err := r.Package(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	paths := make([]string, len(p.Files))
-	for i, f := range p.Files {
-		paths[i] = f.Path
-	}
-	contents, err := extract(name, p, paths)
-	if err != nil {
-		return nil, err
-	}
-	files := make(map[File][]byte, len(p.Files))
-	for _, f := range p.Files {
-		b := contents[f.Path]
-		if err := f.pinned(p).check(name+":"+f.Path, hintPackage, int64(len(b)), sha256.Sum256(b)); err != nil {
-			return nil, err
-		}
-		files[f] = b
-		if ok, err := cache.has(ctx, f.pinned(p)); err != nil {
-			return nil, err
-		} else if ok {
-			continue
-		}
-		if err := cache.write(ctx, f.pinned(p), bytes.NewReader(b), name, hintPackage); err != nil {
-			return nil, err
-		}
-	}
-	return files, cache.setChecked(p)
-}
-
-// extract opens the package and checks that it is the one that its line says.
-func extract(name string, p Package, paths []string) (_ map[string][]byte, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("package %s: %w", p, err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	d, err := deb.Open(f, p.Size, deb.DefaultLimits())
-	if err != nil {
-		return nil, fmt.Errorf("package %s: %w", p, err)
-	}
-	if d.Name != p.Name || d.Version != p.Version || d.Architecture != p.Architecture {
-		return nil, fmt.Errorf("package %s: control fields: got %s %s %s, want %s %s %s as the lock says",
-			p, d.Name, d.Version, d.Architecture, p.Name, p.Version, p.Architecture)
-	}
-	contents, err := d.Extract(paths...)
-	if err != nil {
-		return nil, fmt.Errorf("package %s: %w", p, err)
-	}
-	return contents, nil
 }

@@ -2,9 +2,9 @@ package lock
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -209,19 +209,15 @@ func (r *Resolver) relock(ctx context.Context, old, newer Package) (Package, err
 	if err != nil {
 		return Package{}, err
 	}
-	paths := make([]string, len(old.Files))
-	for i, f := range old.Files {
-		paths[i] = successorPath(f.Path, old.Name, newer.Name)
+	for _, f := range old.Files {
+		newer.Files = append(newer.Files, File{Role: f.Role, Path: successorPath(f.Path, old.Name, newer.Name)})
 	}
-	contents, err := extract(name, newer, paths)
-	if err != nil {
-		return Package{}, err
-	}
-	for i, f := range old.Files {
-		b := contents[paths[i]]
-		newer.Files = append(newer.Files, File{Role: f.Role, Path: paths[i], Size: int64(len(b)), SHA256: sha256.Sum256(b)})
-	}
-	return newer, nil
+	return newer, extract(name, newer, func(path string, content io.Reader) error {
+		i := slices.IndexFunc(newer.Files, func(f File) bool { return f.Path == path })
+		size, sum, err := digest(ctx, io.Discard, content, maxBytes)
+		newer.Files[i].Size, newer.Files[i].SHA256 = size, sum
+		return err
+	})
 }
 
 // successorPath renames a file as its package was renamed: a kernel's files
