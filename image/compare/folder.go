@@ -14,7 +14,10 @@ const maxFiles = 4096
 // All others come after these, sorted, and release.json, which describes all,
 // comes last.
 func buildOrder() []string {
-	return []string{"vmlinuz", "safebox-init", "cmdline", "initrd.cpio.zst", "safebox.efi", "safebox.raw", "safebox.eif"}
+	return []string{
+		"kernel.config", "vmlinuz", "safebox-init", "cmdline", "initrd.cpio.zst", "safebox.efi",
+		"safebox.raw", "safebox.qcow2", "safebox.vhd", "safebox.gcp.tar.gz", "safebox.eif",
+	}
 }
 
 const lastFile = "release.json"
@@ -32,7 +35,7 @@ func Folders(a, b fs.FS) ([]Difference, error) {
 		return nil, fmt.Errorf("comparing folders: the second: %w", err)
 	}
 	var found []Difference
-	for _, name := range order(filesA, filesB) {
+	for _, name := range Order(slices.Concat(filesA, filesB)) {
 		d, err := files(name, a, b, slices.Contains(filesA, name), slices.Contains(filesB, name))
 		if err != nil {
 			return nil, fmt.Errorf("comparing folders: %w", err)
@@ -64,8 +67,10 @@ func list(folder fs.FS) ([]string, error) {
 	return names, err
 }
 
-func order(a, b []string) []string {
-	all := slices.Concat(a, b)
+// Order puts the names of a build's files, each once, in the order in which
+// they are compared: causes before consequences.
+func Order(names []string) []string {
+	all := slices.Clone(names)
 	slices.Sort(all)
 	all = slices.Compact(all)
 	rank := func(name string) int {

@@ -1,0 +1,124 @@
+package rebuild
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"safebox/image/compare"
+	"safebox/verifier/release"
+)
+
+// Published is a release to repeat: release.json, and the files that it
+// describes as far as they are here.
+type Published struct {
+	Release *release.Release
+	Encoded []byte // release.json
+
+	dir string // folder with the files; empty if only release.json was given
+}
+
+// errNoFile says that an artifact is described but not here.
+var errNoFile = errors.New("no such file in the release folder")
+
+// Open reads a release folder, or release.json alone, strictly: each artifact
+// that is in the folder must be the one that release.json describes. Files that
+// are not listed are not used.
+func Open(path string) (*Published, error) {
+	p := &Published{}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening release: %w", err)
+	}
+	file := path
+	if info.IsDir() {
+		p.dir, file = path, filepath.Join(path, release.FileName)
+	}
+	if p.Encoded, err = readRegular(file, release.MaxSize); err != nil {
+		return nil, fmt.Errorf("opening release: %w", err)
+	}
+	if p.Release, err = release.Decode(p.Encoded); err != nil {
+		return nil, fmt.Errorf("opening release %s: %w", file, err)
+	}
+	for _, a := range p.Release.Artifacts {
+		if _, err := p.read(a); err != nil && !errors.Is(err, errNoFile) {
+			return nil, fmt.Errorf("opening release: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// read gives an artifact's content, which is the one described, or errNoFile.
+func (p *Published) read(a release.Artifact) ([]byte, error) {
+	if p.dir == "" {
+		return nil, errNoFile
+	}
+	name := filepath.Join(p.dir, filepath.FromSlash(a.Name))
+	b, err := readRegular(name, compare.MaxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errNoFile
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Check(b); err != nil {
+		return nil, fmt.Errorf("%s is not the file that %s describes: %w", name, release.FileName, err)
+	}
+	return b, nil
+}
+
+// readRegular reads a file that is no link and no device.
+func readRegular(name string, limit int64) ([]byte, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > limit {
+		return nil, fmt.Errorf("%s: got %v of %d bytes, want a file of at most %d", name, info.Mode().Type(), info.Size(), limit)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, info.Size())
+	_, err = io.ReadFull(f, b)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// Request tells what the release was built with. What this version cannot
+// build shows as a difference: the rebuilt release lacks it.
+func (p *Published) Request() Request {
+	r := Request{Kernel: p.Release.Kernel, Platforms: []string{"vtpm"}}
+	add := func(platform string) {
+		if !slices.Contains(r.Platforms, platform) {
+			r.Platforms = append(r.Platforms, platform)
+		}
+	}
+	for _, l := range p.Release.Launches {
+		add(l.Platform)
+	}
+	for _, m := range p.Release.Measurements {
+		add(m.Platform)
+	}
+	for _, d := range diskFiles() {
+		if _, ok := p.Release.Artifact(d.file); ok {
+			r.Disks = append(r.Disks, d.format)
+		}
+	}
+	return r
+}
+
+// diskFile is the artifact that a disk format makes.
+type diskFile struct{ format, file string }
+
+// diskFiles lists the formats that a build makes on demand.
+func diskFiles() []diskFile {
+	return []diskFile{{"qcow2", "safebox.qcow2"}, {"vhd", "safebox.vhd"}, {"gcp", "safebox.gcp.tar.gz"}}
+}
