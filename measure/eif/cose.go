@@ -37,9 +37,26 @@ func (a Algorithm) String() string {
 	return fmt.Sprintf("algorithm %d", int64(a))
 }
 
-// parts are the hash and the curve of an algorithm. RFC 9053, section 2.1,
+// AlgorithmFor gives the algorithm that AWS's tools choose for a key on curve.
+func AlgorithmFor(curve elliptic.Curve) (Algorithm, error) {
+	switch curve {
+	case elliptic.P256():
+		return ES256, nil
+	case elliptic.P384():
+		return ES384, nil
+	case elliptic.P521():
+		return ES512, nil
+	}
+	name := "none"
+	if curve != nil {
+		name = curve.Params().Name
+	}
+	return 0, fmt.Errorf("curve: got %s, want P-256, P-384 or P-521", name)
+}
+
+// Parts are the hash and the curve of an algorithm. RFC 9053, section 2.1,
 // leaves the curve open; AWS's tools choose the algorithm by the key's curve.
-func (a Algorithm) parts() (crypto.Hash, elliptic.Curve, error) {
+func (a Algorithm) Parts() (crypto.Hash, elliptic.Curve, error) {
 	switch a {
 	case ES256:
 		return crypto.SHA256, elliptic.P256(), nil
@@ -84,7 +101,7 @@ func decodeMessage(mode cbor.DecMode, b []byte) (message, error) {
 	if header.Algorithm == nil {
 		return message{}, errors.New("protected headers: alg: missing")
 	}
-	if _, _, err := header.Algorithm.parts(); err != nil {
+	if _, _, err := header.Algorithm.Parts(); err != nil {
 		return message{}, fmt.Errorf("protected headers: %w", err)
 	}
 	return message{
@@ -97,7 +114,7 @@ func decodeMessage(mode cbor.DecMode, b []byte) (message, error) {
 
 // verify checks the signature under a certificate's key.
 func (m *message) verify(key crypto.PublicKey) error {
-	hash, curve, err := m.algorithm.parts()
+	hash, curve, err := m.algorithm.Parts()
 	if err != nil {
 		return err
 	}

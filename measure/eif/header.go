@@ -23,7 +23,6 @@ const (
 const (
 	magic       = ".eif" // EIF specification, "magic"
 	minSections = 2      // EIF specification, "num_sections"
-	maxSections = 32     // EIF specification, "num_sections": MAX_NUM_SECTIONS
 
 	// EIF specification, "EIF format version history".
 	oldest      = 2
@@ -32,6 +31,10 @@ const (
 
 	flagARM64 = 1 << 0 // EIF specification, "flags": arch
 )
+
+// MaxSections is the room of the header's two tables (EIF specification,
+// "num_sections": MAX_NUM_SECTIONS).
+const MaxSections = 32
 
 // Arch is the processor that an image is for.
 type Arch uint8
@@ -120,10 +123,10 @@ func checkVersion(got, lowest uint16) error {
 func decodeTable(b *[headerSize]byte) ([]place, error) {
 	be := binary.BigEndian
 	count := be.Uint16(b[offsetCount:])
-	if count < minSections || count > maxSections {
-		return nil, fmt.Errorf("number of sections at %#x: got %d, want %d to %d", offsetCount, count, minSections, maxSections)
+	if count < minSections || count > MaxSections {
+		return nil, fmt.Errorf("number of sections at %#x: got %d, want %d to %d", offsetCount, count, minSections, MaxSections)
 	}
-	list := make([]place, maxSections)
+	list := make([]place, MaxSections)
 	for i := range list {
 		at, sizeAt := offsetOffsets+8*i, offsetSizes+8*i
 		list[i] = place{offset: be.Uint64(b[at:]), size: be.Uint64(b[sizeAt:])}
