@@ -3,7 +3,9 @@ package spawn
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"safebox/guest/confine"
@@ -13,7 +15,25 @@ import (
 // namespace that it was made in, so the API accepts connections on the one
 // that PID 1 hands over, and reaches nothing else. User namespaces are off:
 // PID 1 is root in the only one.
-const namespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS | syscall.CLONE_NEWPID
+const namespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWPID
+
+// ipcNamespace is CLONE_NEWIPC, unless the kernel has neither System V IPC nor
+// POSIX message queues, as ours: there is nothing to keep apart then, and the
+// kernel refuses the flag. namespaces is where a process sees its own
+// (namespaces(7)).
+func ipcNamespace(namespaces string) (uintptr, error) {
+	_, err := os.Stat(filepath.Join(namespaces, "ipc"))
+	switch {
+	case err == nil:
+		return syscall.CLONE_NEWIPC, nil
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Join(namespaces, "pid")); err != nil {
+			return 0, err // the folder itself is not there: that says nothing
+		}
+		return 0, nil
+	}
+	return 0, err
+}
 
 // Process says what to start: our own program again, in another role.
 type Process struct {
@@ -48,6 +68,10 @@ func (r *Reaper) Start(p Process) (c *Child, err error) {
 	if uid == 0 {
 		return nil, fmt.Errorf("starting role %q: no such role", p.Role)
 	}
+	ipc, err := ipcNamespace("/proc/self/ns")
+	if err != nil {
+		return nil, fmt.Errorf("starting role %s: %w", p.Role, err)
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -61,7 +85,7 @@ func (r *Reaper) Start(p Process) (c *Child, err error) {
 			Sys: &syscall.SysProcAttr{
 				Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)},
 				Setsid:     true,
-				Cloneflags: namespaces,
+				Cloneflags: namespaces | ipc,
 				// The signal comes when the thread that forked ends. Threads of
 				// a Go process stay unless a goroutine locked to one returns, and
 				// none here does.
