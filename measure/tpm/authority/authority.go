@@ -7,7 +7,7 @@
 //     (image authorization);
 //   - Microsoft, Windows Authenticode Portable Executable Signature Format,
 //     version 1.0 (2008-03-21);
-//   - PKCS #7 (RFC 2315) with RSA and SHA-256.
+//   - PKCS #7 (RFC 2315) with RSA and SHA-256 (package pkcs7).
 //
 // Firmware takes the first certificate of db, in the order of db, that the
 // signature leads to; an unsigned image is let through by its digest.
@@ -15,13 +15,13 @@ package authority
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
 
 	"safebox/measure/pe"
+	"safebox/measure/pkcs7"
 )
 
 // Find returns the entry of db by which firmware lets the image run. An image
@@ -51,7 +51,7 @@ func Find(image *pe.File, certificates, db, dbx []byte) (*Entry, error) {
 		}
 		return nil, fmt.Errorf("unsigned image %x: not in db: firmware would not run it", digest)
 	}
-	signer, err := openSignature(certificates, digest)
+	signer, err := OpenSignature(certificates, digest)
 	if err != nil {
 		return nil, fmt.Errorf("reading signature: %w", err)
 	}
@@ -111,7 +111,7 @@ func leadsTo(list []Entry, signer *x509.Certificate) (*Entry, error) {
 		if bytes.Equal(list[i].Data(), signer.Raw) {
 			return &list[i], nil
 		}
-		cert, err := parseCertificate(list[i].Data())
+		cert, err := pkcs7.ParseCertificate(list[i].Data())
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", i, err)
 		}
@@ -128,19 +128,4 @@ func leadsTo(list []Entry, signer *x509.Certificate) (*Entry, error) {
 		}
 	}
 	return nil, nil
-}
-
-// maxRSA bounds an RSA key in bits, as OpenSSL does in firmware (rsa.h,
-// OPENSSL_RSA_MAX_MODULUS_BITS): the time of a check grows with its square.
-const maxRSA = 16384
-
-func parseCertificate(der []byte) (*x509.Certificate, error) {
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, err
-	}
-	if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSA {
-		return nil, fmt.Errorf("x509: RSA key: got %d bits, want at most %d", key.N.BitLen(), maxRSA)
-	}
-	return cert, nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"safebox/measure/eventlog"
 	"safebox/measure/pe"
+	"safebox/measure/pkcs7"
 	"safebox/measure/tpm/varstore"
 )
 
@@ -95,7 +96,7 @@ func digest(t testing.TB) [32]byte {
 // accepted: first the issuer, then the signer's own certificate, as db has them.
 func TestSignersOfRealBoots(t *testing.T) {
 	for boot, flash := range map[string]string{"sb-ca257": "ca.fd", "sb-leaf257": "leaf.fd"} {
-		signer, err := openSignature(readFile(t, "../testdata/boots/"+boot+"/signature.bin"), digest(t))
+		signer, err := OpenSignature(readFile(t, "../testdata/boots/"+boot+"/signature.bin"), digest(t))
 		if err != nil {
 			t.Fatalf("%s: %v", boot, err)
 		}
@@ -137,7 +138,7 @@ func addon(t testing.TB) (image *pe.File, table []byte) {
 // certificate is the one in a certificate table.
 func certificate(t testing.TB, image *pe.File, table []byte) []byte {
 	t.Helper()
-	signer, err := openSignature(table, [32]byte(image.Authenticode(sha256.New())))
+	signer, err := OpenSignature(table, [32]byte(image.Authenticode(sha256.New())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +229,7 @@ func TestLargeKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = parseCertificate(der)
+		_, err = pkcs7.ParseCertificate(der)
 		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "RSA key: got 16385 bits, want at most 16384") {
 			t.Errorf("%d bits: got error %v", bits, err)
 		}
@@ -295,7 +296,7 @@ func TestSignatureRefuses(t *testing.T) {
 		{"type", change(6, 1), sum, "revision and type: got 0x0200 0x0001"},
 		{"not PKCS #7", change(8, 0x31), sum, "PKCS #7 message"},
 	} {
-		_, err := openSignature(tt.table, tt.digest)
+		_, err := OpenSignature(tt.table, tt.digest)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
 		}
@@ -334,8 +335,8 @@ func TestMessageRefuses(t *testing.T) {
 		{"padding", length, 1, "PKCS #7 message: 6 bytes follow it"},
 	} {
 		b := bytes.Clone(table)
-		b[winHeaderSize+tt.at] = tt.b
-		_, err := openSignature(b, sum)
+		b[CertificateHeaderSize+tt.at] = tt.b
+		_, err := OpenSignature(b, sum)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got error %v, want one with %q", tt.name, err, tt.want)
 		}
@@ -344,10 +345,10 @@ func TestMessageRefuses(t *testing.T) {
 	b := bytes.Clone(table)
 	be := binary.BigEndian
 	for _, at := range []int{2, 17} {
-		be.PutUint16(b[winHeaderSize+at:], be.Uint16(b[winHeaderSize+at:])+2)
+		be.PutUint16(b[CertificateHeaderSize+at:], be.Uint16(b[CertificateHeaderSize+at:])+2)
 	}
-	b[winHeaderSize+length] = 5 // a NULL
-	if _, err := openSignature(b, sum); err == nil || !strings.Contains(err.Error(), "signed data: 2 bytes follow") {
+	b[CertificateHeaderSize+length] = 5 // a NULL
+	if _, err := OpenSignature(b, sum); err == nil || !strings.Contains(err.Error(), "signed data: 2 bytes follow") {
 		t.Errorf("two bytes more: got error %v", err)
 	}
 }
@@ -360,7 +361,7 @@ func TestPadding(t *testing.T) {
 	size := int(binary.LittleEndian.Uint32(table))
 	for n, ok := range map[int]bool{0: true, 7: true, 8: false} {
 		b := append(bytes.Clone(table[:size]), make([]byte, n)...)
-		if _, err := openSignature(b, sum); (err == nil) != ok {
+		if _, err := OpenSignature(b, sum); (err == nil) != ok {
 			t.Errorf("%d bytes of padding: got error %v", n, err)
 		}
 	}
@@ -434,7 +435,7 @@ func FuzzSignature(f *testing.F) {
 	sum := [32]byte(image.Authenticode(sha256.New()))
 	want := certificate(f, image, table)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		signer, err := openSignature(b, sum)
+		signer, err := OpenSignature(b, sum)
 		if err == nil && !bytes.Equal(signer.RawSubjectPublicKeyInfo, mustParse(t, want).RawSubjectPublicKeyInfo) {
 			t.Errorf("a signature by another key, %x, passed", signer.Raw)
 		}
