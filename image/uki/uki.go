@@ -4,17 +4,17 @@
 // It implements:
 //   - UAPI Group Specification, Unified Kernel Image (UKI), the sections.
 //   - Microsoft, PE Format, the headers (see package measure/pe).
+//   - rhboot/shim, SBAT.md, the list of generations in .sbat.
 //
 // The bytes are those that ukify 257 (systemd's own assembler, Python) writes
-// for the same stub and sections, so that two independent programs agree on
-// the Authenticode digest in PCR 4. Nothing depends on time, place or
+// for the same stub and sections, .sbat included, so that two independent
+// programs agree on the Authenticode digest in PCR 4 and on PCR 11. Nothing depends on time, place or
 // environment: TimeDateStamp stays that of the stub, which is pinned by hash,
 // and CheckSum, which firmware does not look at, is zero.
 package uki
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -55,8 +55,9 @@ const (
 	optDllCharacteristics    = 70
 )
 
-// Assemble returns the stub with the sections added, in the order given. Each
-// name may occur once and must not be one of the stub's own sections.
+// Assemble returns the stub with the sections added, in the order given, and
+// with the .sbat that follows from stub and kernel. Each name may occur once
+// and must not be one of the stub's own sections; the kernel must be among them.
 func Assemble(stub []byte, sections []Section) ([]byte, error) {
 	b, err := assemble(stub, sections)
 	if err != nil {
@@ -71,6 +72,13 @@ func assemble(stub []byte, sections []Section) ([]byte, error) {
 		return nil, fmt.Errorf("stub: %w", err)
 	}
 	if err := checkSections(f, sections); err != nil {
+		return nil, err
+	}
+	list, err := mergeSbat(stub, kernel(sections))
+	if err != nil {
+		return nil, err
+	}
+	if stub, sections, err = withSbat(stub, f, sections, list); err != nil {
 		return nil, err
 	}
 	placed, err := place(f, sections)
@@ -105,12 +113,9 @@ func openStub(stub []byte) (*pe.File, error) {
 
 // checkSections checks names and contents.
 func checkSections(stub *pe.File, sections []Section) error {
-	if len(sections) == 0 {
-		return errors.New("sections: got none")
-	}
-	taken := map[string]string{}
+	taken := map[string]string{Sbat: "made from stub and kernel"}
 	for _, s := range stub.Sections {
-		taken[s.Name] = "the stub has it"
+		taken[s.Name] = "the stub has one"
 	}
 	known := Names()
 	for _, s := range sections {
@@ -118,11 +123,24 @@ func checkSections(stub *pe.File, sections []Section) error {
 			return fmt.Errorf("section %q: unknown name, want one of %v", s.Name, known)
 		}
 		if why, ok := taken[s.Name]; ok {
-			return fmt.Errorf("section %q: %s already", s.Name, why)
+			return fmt.Errorf("section %q: given, but %s", s.Name, why)
 		}
-		taken[s.Name] = "given"
+		taken[s.Name] = "once already"
 		if len(s.Data) == 0 {
 			return fmt.Errorf("section %q: empty", s.Name)
+		}
+	}
+	if kernel(sections) == nil {
+		return fmt.Errorf("section %q: missing", Linux)
+	}
+	return nil
+}
+
+// kernel is the content of .linux, nil if there is none.
+func kernel(sections []Section) []byte {
+	for _, s := range sections {
+		if s.Name == Linux {
+			return s.Data
 		}
 	}
 	return nil
@@ -200,17 +218,12 @@ func write(stub []byte, f *pe.File, sections []Section, placed []pe.Section) ([]
 // lacks it: firmware that enforces no-execute would stop such a kernel.
 func dllCharacteristics(stub *pe.File, sections []Section) (uint16, error) {
 	flags := stub.Header.DllCharacteristics
-	for _, s := range sections {
-		if s.Name != Linux {
-			continue
-		}
-		kernel, err := pe.Decode(s.Data)
-		if err != nil {
-			return 0, fmt.Errorf("section %q: %w", s.Name, err)
-		}
-		if kernel.Header.DllCharacteristics&nxCompat == 0 {
-			flags &^= nxCompat
-		}
+	linux, err := pe.Decode(kernel(sections))
+	if err != nil {
+		return 0, fmt.Errorf("section %q: %w", Linux, err)
+	}
+	if linux.Header.DllCharacteristics&nxCompat == 0 {
+		flags &^= nxCompat
 	}
 	return flags, nil
 }
