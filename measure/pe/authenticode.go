@@ -17,10 +17,10 @@ const (
 // very end of the file, because the digest is defined by its size alone:
 // anywhere else, the bytes left out would not be the certificates.
 func (f *File) decodeCertificates() error {
-	if f.Header.NumberOfRvaAndSizes <= directorySecurity {
+	off, ok := f.SecurityDirectory()
+	if !ok {
 		return nil
 	}
-	off := f.securityDirectory()
 	r := Range{
 		Offset: binary.LittleEndian.Uint32(f.raw[off:]),
 		Size:   binary.LittleEndian.Uint32(f.raw[off+4:]),
@@ -56,9 +56,12 @@ func (f *File) checkCertificates() error {
 	return nil
 }
 
-// securityDirectory is the file offset of data directory 4.
-func (f *File) securityDirectory() uint32 {
-	return f.Header.OptionalOffset + optionalFixedSize + directorySecurity*directorySize
+// SecurityDirectory is the file offset of data directory 4, "Certificate
+// Table": u32 file offset and u32 size of the attribute certificates. It reports
+// false for an image that has so few directories that it can't be signed.
+func (f *File) SecurityDirectory() (uint32, bool) {
+	return f.Header.OptionalOffset + optionalFixedSize + directorySecurity*directorySize,
+		f.Header.NumberOfRvaAndSizes > directorySecurity
 }
 
 // Authenticode computes the image digest with h, which it resets first. The
@@ -76,10 +79,9 @@ func (f *File) Authenticode(h hash.Hash) []byte {
 	checkSum := uint64(f.Header.OptionalOffset) + optCheckSum
 	headers := uint64(f.Header.SizeOfHeaders)
 	write(0, checkSum)
-	if f.Header.NumberOfRvaAndSizes > directorySecurity {
-		security := uint64(f.securityDirectory())
-		write(checkSum+4, security)
-		write(security+directorySize, headers)
+	if security, ok := f.SecurityDirectory(); ok {
+		write(checkSum+4, uint64(security))
+		write(uint64(security)+directorySize, headers)
 	} else {
 		write(checkSum+4, headers)
 	}

@@ -55,6 +55,10 @@ type Store struct {
 	// Variables are all records in the order of the store, the deleted ones
 	// too.
 	Variables []Variable
+
+	// Where the next record would begin, and where the store ends: offsets in
+	// the file.
+	End, Limit int
 }
 
 // Variable returns the content of a variable that exists.
@@ -97,6 +101,7 @@ func Decode(b []byte) (*Store, error) {
 	if i := firstWritten(store[off:]); i >= 0 {
 		return nil, fmt.Errorf("parsing variable store at %#x: got %#02x behind the last variable, want 0xff to the end", volumeHeaderSize+off+i, store[off+i])
 	}
+	s.End, s.Limit = volumeHeaderSize+off, volumeHeaderSize+len(store)
 	return s, nil
 }
 

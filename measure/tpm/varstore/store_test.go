@@ -83,29 +83,6 @@ func TestBooted(t *testing.T) {
 	}
 }
 
-// encode writes a record back, as edk2's VariableFormat.h lays it out.
-func (v *Variable) encode(b []byte) []byte {
-	le := binary.LittleEndian
-	name := utf16.Encode([]rune(v.Name + "\x00"))
-	b = le.AppendUint16(b, 0x55aa)
-	b = append(b, byte(v.State), 0)
-	b = le.AppendUint32(b, v.Attributes)
-	b = le.AppendUint64(b, v.MonotonicCount)
-	b = append(b, v.TimeStamp[:]...)
-	b = le.AppendUint32(b, v.PubKeyIndex)
-	b = le.AppendUint32(b, uint32(2*len(name)))
-	b = le.AppendUint32(b, uint32(len(v.Data)))
-	b = append(b, v.Owner[:]...)
-	for _, c := range name {
-		b = le.AppendUint16(b, c)
-	}
-	b = append(b, v.Data...)
-	for len(b)%4 != 0 {
-		b = append(b, 0xff)
-	}
-	return b
-}
-
 // checkRoundTrip writes a decoded store again and compares byte for byte up to
 // the end of the store.
 func checkRoundTrip(t *testing.T, b []byte, s *Store) {
@@ -113,7 +90,10 @@ func checkRoundTrip(t *testing.T, b []byte, s *Store) {
 	end := volumeHeaderSize + int(binary.LittleEndian.Uint32(b[volumeHeaderSize+16:]))
 	out := bytes.Clone(b[:volumeHeaderSize+storeHeaderSize])
 	for i := range s.Variables {
-		out = s.Variables[i].encode(out)
+		out = s.Variables[i].Append(out)
+	}
+	if s.End != min(len(out), end) || s.Limit != end {
+		t.Errorf("store: got %#x to %#x, want %#x to %#x", s.End, s.Limit, min(len(out), end), end)
 	}
 	for len(out) < end {
 		out = append(out, 0xff)
@@ -142,7 +122,7 @@ func TestRoundTrip(t *testing.T) {
 // TestLastVariable: a record may end where the store does, and not behind it.
 func TestLastVariable(t *testing.T) {
 	b := shrink(flash(t, flashes()[0]))[:volumeHeaderSize+storeHeaderSize]
-	b = (&Variable{State: Added, Name: "A", Data: []byte("four")}).encode(bytes.Clone(b))
+	b = (&Variable{State: Added, Name: "A", Data: []byte("four")}).Append(bytes.Clone(b))
 	s, err := Decode(resize(b))
 	if err != nil || len(s.Variables) != 1 || string(s.Variables[0].Data) != "four" {
 		t.Errorf("got %+v, %v", s, err)
@@ -158,7 +138,7 @@ func TestVariables(t *testing.T) {
 		head := shrink(flash(t, flashes()[0]))[:volumeHeaderSize+storeHeaderSize]
 		b := slices.Clone(head)
 		for range n {
-			b = (&Variable{State: Deleted, Name: "A"}).encode(b)
+			b = (&Variable{State: Deleted, Name: "A"}).Append(b)
 		}
 		b = resize(append(b, 0xff))
 		_, err := Decode(b)

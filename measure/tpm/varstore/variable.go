@@ -100,6 +100,31 @@ func decodeVariable(store []byte, off int) (*Variable, int, error) {
 	return v, next, nil
 }
 
+// Append writes the record at the end of b, which must end where a record may
+// begin, and pads it with erased flash. The layout is that of decodeVariable.
+func (v *Variable) Append(b []byte) []byte {
+	le := binary.LittleEndian
+	name := utf16.Encode([]rune(v.Name + "\x00"))
+	size := len(b)
+	b = le.AppendUint16(b, startID)
+	b = append(b, byte(v.State), 0)
+	b = le.AppendUint32(b, v.Attributes)
+	b = le.AppendUint64(b, v.MonotonicCount)
+	b = append(b, v.TimeStamp[:]...)
+	b = le.AppendUint32(b, v.PubKeyIndex)
+	b = le.AppendUint32(b, uint32(2*len(name)))
+	b = le.AppendUint32(b, uint32(len(v.Data)))
+	b = append(b, v.Owner[:]...)
+	for _, unit := range name {
+		b = le.AppendUint16(b, unit)
+	}
+	b = append(b, v.Data...)
+	for (len(b)-size)%variableAlign != 0 {
+		b = append(b, 0xff)
+	}
+	return b
+}
+
 // check refuses a record whose fate the firmware decides when it boots.
 func (s State) check() error {
 	switch s {
