@@ -13,9 +13,9 @@ import (
 // costs 35 blocks of SHA-512, of which the peer does 33: 94 percent at best.
 func BenchmarkPages(b *testing.B) {
 	data := benchtest.Bytes(4 << 20)
-	var c chain
+	var c Chain
 	var theirs time.Duration
-	ours := benchtest.Ratio(b, "x-of-sha384", func() { c.normal(0, data, "") }, func() {
+	ours := benchtest.Ratio(b, "x-of-sha384", func() { c.Normal(0, data, "") }, func() {
 		start := b.Elapsed()
 		for p := data; len(p) > 0; p = p[pageSize:] {
 			sha512.Sum384(p[:pageSize])

@@ -40,9 +40,9 @@ func OVMFHash(firmware []byte) (Digest, error) {
 	if err := checkPages(firmware); err != nil {
 		return Digest{}, fmt.Errorf("hashing firmware: %w", err)
 	}
-	var c chain
-	c.normal(firmwareEnd-uint64(len(firmware)), firmware, "firmware")
-	return c.ld(), nil
+	var c Chain
+	c.Normal(firmwareEnd-uint64(len(firmware)), firmware, "firmware")
+	return c.LD(), nil
 }
 
 // checkPages: a monitor measures whole pages.

@@ -48,6 +48,10 @@ type Page struct {
 	Contents Digest // zero for types whose contents aren't measured
 	Origin   string // "firmware", "SVSM", a section's type, "vcpu 0"
 	LD       Digest
+
+	// Data are the contents where they are measured: 4096 bytes that the
+	// receiver must not change. Nil for other types.
+	Data []byte
 }
 
 // pageInfo is the input of one link of the chain.
@@ -64,32 +68,38 @@ type Page struct {
 //	0x68  u64 GPA
 type pageInfo [0x70]byte
 
-// chain is a launch digest in the making. Its zero value is the initial one.
-type chain struct {
-	info  pageInfo // its first field is the launch digest
-	trace func(Page)
+// Chain is a launch digest in the making, page by page. Launch describes what
+// monitors do of themselves; a Chain is for launches that something else
+// describes, such as an IGVM file. Its zero value is the initial one.
+type Chain struct {
+	// Trace gets every page in order, if not nil.
+	Trace func(Page)
+
+	info pageInfo // its first field is the launch digest
 }
 
-func (c *chain) ld() Digest { return Digest(c.info[:48]) }
+// LD is the launch digest after the pages so far.
+func (c *Chain) LD() Digest { return Digest(c.info[:48]) }
 
-func (c *chain) seed(d Digest) { copy(c.info[:48], d[:]) }
+func (c *Chain) seed(d Digest) { copy(c.info[:48], d[:]) }
 
 // extend adds one page.
-func (c *chain) extend(t PageType, gpa uint64, contents *Digest, origin string) {
+func (c *Chain) extend(t PageType, gpa uint64, contents *Digest, data []byte, origin string) {
 	copy(c.info[0x30:], contents[:])
 	binary.LittleEndian.PutUint16(c.info[0x60:], uint16(len(c.info)))
 	c.info[0x62] = byte(t)
 	binary.LittleEndian.PutUint64(c.info[0x68:], gpa)
 	ld := sha512.Sum384(c.info[:])
 	copy(c.info[:48], ld[:])
-	if c.trace != nil {
-		c.trace(Page{Type: t, GPA: gpa, Contents: *contents, Origin: origin, LD: ld})
+	if c.Trace != nil {
+		c.Trace(Page{Type: t, GPA: gpa, Contents: *contents, Origin: origin, LD: ld, Data: data})
 	}
 }
 
-// normal adds pages whose contents are measured. Firmware has runs of equal
-// pages (its empty variable store, filling): those are hashed once.
-func (c *chain) normal(gpa uint64, pages []byte, origin string) {
+// Normal adds pages whose contents are measured. Their length must be a
+// multiple of 4096. Firmware has runs of equal pages (its empty variable store,
+// filling): those are hashed once.
+func (c *Chain) Normal(gpa uint64, pages []byte, origin string) {
 	var last []byte
 	var contents Digest
 	for ; len(pages) > 0; pages = pages[pageSize:] {
@@ -98,15 +108,21 @@ func (c *chain) normal(gpa uint64, pages []byte, origin string) {
 			contents = sha512.Sum384(page)
 			last = page
 		}
-		c.extend(PageNormal, gpa, &contents, origin)
+		c.extend(PageNormal, gpa, &contents, page, origin)
 		gpa += pageSize
 	}
 }
 
-// fill adds size bytes of pages whose contents aren't measured.
-func (c *chain) fill(t PageType, gpa, size uint64, origin string) {
+// VMSA adds the save area of a virtual processor.
+func (c *Chain) VMSA(gpa uint64, area *[pageSize]byte, origin string) {
+	contents := Digest(sha512.Sum384(area[:]))
+	c.extend(PageVMSA, gpa, &contents, area[:], origin)
+}
+
+// Fill adds size bytes of pages whose contents aren't measured.
+func (c *Chain) Fill(t PageType, gpa, size uint64, origin string) {
 	var none Digest
 	for end := gpa + size; gpa < end; gpa += pageSize {
-		c.extend(t, gpa, &none, origin)
+		c.extend(t, gpa, &none, nil, origin)
 	}
 }

@@ -15,7 +15,7 @@ func testPages(t *testing.T, in vector, v vectortest.Vector) {
 		Data   string
 	}
 	v.Decode(t, &place)
-	var c chain
+	var c Chain
 	switch in.Kind {
 	case "snp-normal-pages":
 		const described = `16 bytes "LGTM"x4, zeros, 16 bytes "LGTM"x4; 12288 bytes in all`
@@ -25,13 +25,13 @@ func testPages(t *testing.T, in vector, v vectortest.Vector) {
 		data := make([]byte, 12288)
 		copy(data, "LGTMLGTMLGTMLGTM")
 		copy(data[len(data)-16:], "LGTMLGTMLGTMLGTM")
-		c.normal(place.GPA, data, "")
+		c.Normal(place.GPA, data, "")
 	case "snp-zero-pages":
-		c.fill(PageZero, place.GPA, place.Length, "")
+		c.Fill(PageZero, place.GPA, place.Length, "")
 	default:
 		t.Fatalf("kind: got %q", in.Kind)
 	}
-	if got := c.ld().String(); got != in.Expected {
+	if got := c.LD().String(); got != in.Expected {
 		t.Errorf("got %s, want %s", got, in.Expected)
 	}
 }

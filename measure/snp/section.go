@@ -16,7 +16,7 @@ const maxSections = 256
 // of the file (QEMU, snp_populate_metadata_pages). EC2 keeps those of type
 // CPUID for the end (sev-snp-measure, guest.py). A section of size 0, which
 // newer OVMF leaves where it needs none, has no pages.
-func (l *Launch) measureSections(c *chain, p Profile, sections []ovmf.SEVSection) error {
+func (l *Launch) measureSections(c *Chain, p Profile, sections []ovmf.SEVSection) error {
 	for _, s := range sections {
 		if p.CPUIDLast && s.Type == ovmf.CPUID {
 			continue
@@ -41,14 +41,14 @@ func (l *Launch) measureSections(c *chain, p Profile, sections []ovmf.SEVSection
 
 // measureSection measures every page of a section. sev-snp-measure takes
 // secrets and CPUID to be one page whatever their size; QEMU and KVM don't.
-func (l *Launch) measureSection(c *chain, p Profile, s ovmf.SEVSection) error {
+func (l *Launch) measureSection(c *Chain, p Profile, s ovmf.SEVSection) error {
 	t, err := l.pageType(p, s)
 	if err != nil {
 		return err
 	}
 	origin := s.Type.String()
 	if t != PageNormal {
-		c.fill(t, uint64(s.GPA), uint64(s.Size), origin)
+		c.Fill(t, uint64(s.GPA), uint64(s.Size), origin)
 		return nil
 	}
 	pages := make([]byte, s.Size)
@@ -56,7 +56,7 @@ func (l *Launch) measureSection(c *chain, p Profile, s ovmf.SEVSection) error {
 		table := l.Kernel.table()
 		copy(pages[l.Firmware.HashTable.GPA%pageSize:], table[:])
 	}
-	c.normal(uint64(s.GPA), pages, origin)
+	c.Normal(uint64(s.GPA), pages, origin)
 	return nil
 }
 

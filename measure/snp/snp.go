@@ -94,7 +94,7 @@ func (l *Launch) measure(vcpus int, each func(Digest)) error {
 	if err := l.check(p, vcpus); err != nil {
 		return fmt.Errorf("measuring SEV-SNP launch: %w", err)
 	}
-	c := chain{trace: l.Trace}
+	c := Chain{Trace: l.Trace}
 	if err := l.measureMemory(&c, p); err != nil {
 		return fmt.Errorf("measuring SEV-SNP launch: %w", err)
 	}
@@ -104,15 +104,15 @@ func (l *Launch) measure(vcpus int, each func(Digest)) error {
 
 // measureMemory measures firmware, SVSM and sections: all that precedes the
 // processors (QEMU, sev_snp_launch_finish).
-func (l *Launch) measureMemory(c *chain, p Profile) error {
+func (l *Launch) measureMemory(c *Chain, p Profile) error {
 	sections := l.Firmware.Sections
 	if l.Firmware.Seed != nil {
 		c.seed(*l.Firmware.Seed)
 	} else {
-		c.normal(l.Firmware.GPA, l.Firmware.Pages, "firmware")
+		c.Normal(l.Firmware.GPA, l.Firmware.Pages, "firmware")
 	}
 	if l.SVSM != nil {
-		c.normal(l.SVSM.gpa(l.Firmware), l.SVSM.Pages, "SVSM")
+		c.Normal(l.SVSM.gpa(l.Firmware), l.SVSM.Pages, "SVSM")
 		sections = l.SVSM.Sections
 	}
 	return l.measureSections(c, p, sections)

@@ -123,22 +123,22 @@ func (l *Launch) vmsas(p Profile) (bsp, ap *vmsa) {
 }
 
 // measureVCPUs measures the save areas and gives the digest after each.
-func (l *Launch) measureVCPUs(c *chain, p Profile, vcpus int, each func(Digest)) {
+func (l *Launch) measureVCPUs(c *Chain, p Profile, vcpus int, each func(Digest)) {
 	gpa := l.VMSAGPA
 	if gpa == 0 {
 		gpa = VMSAGPA
 	}
-	bsp, ap := l.vmsas(p)
-	contents := Digest(sha512.Sum384(bsp[:]))
+	page, ap := l.vmsas(p)
+	contents := Digest(sha512.Sum384(page[:]))
 	for i := range vcpus {
 		if i == 1 {
-			contents = sha512.Sum384(ap[:])
+			page, contents = ap, sha512.Sum384(ap[:])
 		}
 		origin := ""
 		if l.Trace != nil {
 			origin = fmt.Sprintf("vcpu %d", i)
 		}
-		c.extend(PageVMSA, gpa, &contents, origin)
-		each(c.ld())
+		c.extend(PageVMSA, gpa, &contents, page[:], origin)
+		each(c.LD())
 	}
 }

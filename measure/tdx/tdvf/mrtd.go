@@ -128,29 +128,31 @@ func (m *measurement) record(i int) []byte {
 // section adds the pages of a section, extends with them, or both.
 func (m *measurement) section(s section, add, extend bool) {
 	extend = extend && m.o.extends(s)
-	from, to := recordSize, recordSize
-	if add {
-		from = 0
-	}
-	if extend {
-		to = len(m.buf)
-	}
-	if from == to {
+	if !add && !extend {
 		return
 	}
 	for offset := uint64(0); offset < s.MemSize; offset += pageSize {
 		gpa := s.GPA + offset
-		if add {
-			binary.LittleEndian.PutUint64(m.buf[recordGPA:], gpa)
-		}
-		if extend {
-			m.fill(gpa, s.data[min(offset, uint64(len(s.data))):])
-		}
-		m.hash.Write(m.buf[from:to])
+		m.page(gpa, s.data[min(offset, uint64(len(s.data))):], add, extend)
 		if m.o.Trace != nil {
 			m.o.Trace(Page{s.index, s.Type, gpa, add, extend, m.sum()})
 		}
 	}
+}
+
+// page hashes the records of one page, which starts with data and goes on with
+// zeros.
+func (m *measurement) page(gpa uint64, data []byte, add, extend bool) {
+	from, to := recordSize, recordSize
+	if add {
+		from = 0
+		binary.LittleEndian.PutUint64(m.buf[recordGPA:], gpa)
+	}
+	if extend {
+		to = len(m.buf)
+		m.fill(gpa, data)
+	}
+	m.hash.Write(m.buf[from:to])
 }
 
 // fill writes addresses and chunks of a page that starts with data and goes on
