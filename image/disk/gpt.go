@@ -30,11 +30,11 @@ type partitionTable struct {
 func newTable(seed string, diskSize, espSize int64) *partitionTable {
 	t := &partitionTable{
 		sectors:  uint64(diskSize / sectorSize),
-		diskGUID: gpt.FromUUID(seedUUID(seed, "disk")),
+		diskGUID: gpt.FromUUID(UUID(seed, "disk")),
 		array:    make([]byte, gptEntries*gptEntrySize),
 	}
 	// UEFI 2.10, table 5-6, GPT partition entry.
-	kind, unique := gpt.ESP(), gpt.FromUUID(seedUUID(seed, "esp"))
+	kind, unique := gpt.ESP(), gpt.FromUUID(UUID(seed, "esp"))
 	copy(t.array[0:], kind[:])
 	copy(t.array[16:], unique[:])
 	binary.LittleEndian.PutUint64(t.array[32:], espStart/sectorSize)

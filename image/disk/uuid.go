@@ -11,15 +11,16 @@ func namespace() [16]byte {
 	return [16]byte{0x7d, 0x1b, 0x4a, 0x62, 0x54, 0xc0, 0x4c, 0x2e, 0x9d, 0x37, 0x0f, 0x8e, 0x6a, 0x1c, 0x93, 0xb5}
 }
 
-// seedUUID is the UUID of one thing of an image: version 5 of name, below
-// version 5 of seed.
-func seedUUID(seed, name string) [16]byte {
+// UUID is that of one thing of an image: version 5 of name, below version 5 of
+// seed. The names disk, esp and volume are taken; others are for the file that
+// holds the disk.
+func UUID(seed, name string) [16]byte {
 	return uuid5(uuid5(namespace(), seed), name)
 }
 
 // volumeID is the serial number of the file system.
 func volumeID(seed string) uint32 {
-	u := seedUUID(seed, "volume")
+	u := UUID(seed, "volume")
 	return binary.BigEndian.Uint32(u[:])
 }
 
