@@ -85,7 +85,7 @@ func checkRamdisks(list [][]byte) error {
 	for i, r := range list {
 		switch format(r) {
 		case unknown:
-			return fmt.Errorf("ramdisk %d: got %#x, want a cpio archive (newc), or one compressed", i, r[:min(len(r), 6)])
+			return fmt.Errorf("ramdisk %d: got %q, want a cpio archive (newc), or one compressed", i, r[:min(len(r), 6)])
 		case plain:
 			if offset%align != 0 {
 				return fmt.Errorf("ramdisk %d: offset in the initramfs: got %d, want a multiple of %d for an archive that is not compressed", i, offset, align)

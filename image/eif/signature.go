@@ -1,6 +1,7 @@
 package eif
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"errors"
@@ -56,10 +57,7 @@ func sign(image []byte, key *ecdsa.PrivateKey, certificate []byte) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	h := hash.New()
-	h.Write(signed)
-	// Without a source of random numbers the nonce is that of RFC 6979.
-	signature, err := key.Sign(nil, h.Sum(nil), hash)
+	signature, err := signMessage(key, hash, signed)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +66,14 @@ func sign(image []byte, key *ecdsa.PrivateKey, certificate []byte) ([]byte, erro
 		return nil, err
 	}
 	return attach(image, pcr0, section)
+}
+
+// signMessage gives an ECDSA signature in DER. Without a source of random
+// numbers crypto/ecdsa takes the nonce of RFC 6979.
+func signMessage(key *ecdsa.PrivateKey, hash crypto.Hash, message []byte) ([]byte, error) {
+	h := hash.New()
+	h.Write(message)
+	return key.Sign(nil, h.Sum(nil), hash)
 }
 
 // checkCertificate reads the certificate and gives the algorithm for its key.
