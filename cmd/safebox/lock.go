@@ -144,9 +144,10 @@ func lockUpdateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "update",
 		Short: "Pin the newest versions of the same packages",
-		Long: `Looks up the newest version of every package in the lock file, fetches it,
-hashes it and its files, and rewrites the lock file. The mirror's index must
-be signed by the distribution's archive key. Measurements change with it.`,
+		Long: `Looks up the newest version of every package and tool in the lock file, fetches
+it, hashes it and its files, and rewrites the lock file. The mirror's index
+must be signed by the distribution's archive key. A tool that depends on what
+is not in the list of tools is an error. Measurements change with an update.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.offline {
@@ -187,9 +188,10 @@ type jsonUpdate struct {
 // printUpdated prints what became of each package, in the order of the lock.
 func printUpdated(w io.Writer, old, next *lock.Lock, asJSON bool) error {
 	var text strings.Builder
-	list := make([]jsonUpdate, 0, len(next.Packages))
-	for i, p := range next.Packages {
-		was := old.Packages[i]
+	before := slices.Concat(old.Packages, old.Tools)
+	list := make([]jsonUpdate, 0, len(before))
+	for i, p := range slices.Concat(next.Packages, next.Tools) {
+		was := before[i]
 		changed := was.SHA256 != p.SHA256
 		if changed {
 			fmt.Fprintf(&text, "%s -> %s\n", was, p)

@@ -209,7 +209,7 @@ func TestReadFileNamesThePlace(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{oldLock, newLock, "../safebox.lock"} {
+	for _, name := range []string{oldLock, newSource, "../safebox.lock"} {
 		f.Add(load(f, name))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

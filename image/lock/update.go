@@ -22,7 +22,7 @@ const (
 // UpdateOptions says where Update looks. Empty fields take the defaults.
 type UpdateOptions struct {
 	Suites  []string  // suites or codenames, the newest package of all wins: DefaultSuite alone
-	Keep    []string  // packages that stay as they are pinned
+	Keep    []string  // packages and tools that stay as they are pinned
 	Keyring string    // OpenPGP keys that may sign the suite: DefaultKeyring
 	Go      string    // version of the toolchain to pin: the old lock's
 	Epoch   int64     // the old lock's
@@ -41,7 +41,7 @@ func (o UpdateOptions) withDefaults(old *Lock) (UpdateOptions, error) {
 		}
 	}
 	for _, name := range o.Keep {
-		if !slices.ContainsFunc(old.Packages, func(p Package) bool { return p.Name == name }) {
+		if !slices.ContainsFunc(slices.Concat(old.Packages, old.Tools), func(p Package) bool { return p.Name == name }) {
 			return o, fmt.Errorf("updating lock: package to keep: %q is not in the lock", name)
 		}
 	}
@@ -63,8 +63,9 @@ func (o UpdateOptions) withDefaults(old *Lock) (UpdateOptions, error) {
 	return o, nil
 }
 
-// Update returns a lock with the newest version of every package in the old
-// one that the suites have, and the same roles.
+// Update returns a lock with the newest version of every package and tool in the
+// old one that the suites have, and the same roles. The list of tools stays; if
+// it lacks what they now depend on, that is a [*DependencyError].
 //
 // This is the one step that believes something not pinned: that the holders of
 // the archive's signing keys publish good packages. The mirror is not believed:
@@ -86,19 +87,18 @@ func Update(ctx context.Context, old *Lock, r *Resolver, opt UpdateOptions) (*Lo
 		return nil, fmt.Errorf("updating lock: %w", err)
 	}
 	next := &Lock{Epoch: opt.Epoch, Go: opt.Go}
-	for _, p := range old.Packages {
-		if slices.Contains(opt.Keep, p.Name) {
-			next.Packages = append(next.Packages, p)
-			continue
-		}
-		newer, err := newest(stanzas, p)
-		if err != nil {
-			return nil, fmt.Errorf("updating lock: package %s: %w", p, err)
-		}
-		if newer, err = r.relock(ctx, p, newer); err != nil {
-			return nil, fmt.Errorf("updating lock: %w", err)
-		}
-		next.Packages = append(next.Packages, newer)
+	if next.Packages, err = r.successors(ctx, stanzas, opt, old.Packages); err != nil {
+		return nil, fmt.Errorf("updating lock: %w", err)
+	}
+	if next.Tools, err = r.successors(ctx, stanzas, opt, old.Tools); err != nil {
+		return nil, fmt.Errorf("updating lock: %w", err)
+	}
+	tools, err := r.controls(ctx, stanzas, next.Tools)
+	if err == nil {
+		err = checkTools(tools)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("updating lock: %w", err)
 	}
 	if next.Toolchain, err = opt.toolchain(ctx, opt.Go); err != nil {
 		return nil, fmt.Errorf("updating lock: %w", err)
@@ -107,6 +107,26 @@ func Update(ctx context.Context, old *Lock, r *Resolver, opt UpdateOptions) (*Lo
 		return nil, fmt.Errorf("updating lock: the result is no lock: %w", err)
 	}
 	return next, nil
+}
+
+// successors finds the successor of each package but those to be kept.
+func (r *Resolver) successors(ctx context.Context, stanzas []deb.Control, opt UpdateOptions, old []Package) ([]Package, error) {
+	var list []Package
+	for _, p := range old {
+		if slices.Contains(opt.Keep, p.Name) {
+			list = append(list, p)
+			continue
+		}
+		newer, err := newest(stanzas, p)
+		if err != nil {
+			return nil, fmt.Errorf("package %s: %w", p, err)
+		}
+		if newer, err = r.relock(ctx, p, newer); err != nil {
+			return nil, err
+		}
+		list = append(list, newer)
+	}
+	return list, nil
 }
 
 // kernelRelease takes apart the name of a kernel's package: Debian Linux
@@ -125,7 +145,7 @@ const imagePrefix = "linux-image-"
 // wantedBy tells which packages of an index matter to a lock.
 func wantedBy(l *Lock) func(string) bool {
 	names, flavours := make(map[string]bool), make(map[string]bool)
-	for _, p := range l.Packages {
+	for _, p := range slices.Concat(l.Packages, l.Tools) {
 		names[p.Name] = true
 		if _, flavour, ok := kernelRelease(p.Name); ok {
 			flavours[flavour] = true
@@ -198,7 +218,9 @@ func dependency(field, flavour string) (name, version string, err error) {
 	return "", "", fmt.Errorf("field Depends: got %q, want linux-image-RELEASE-%s (= VERSION)", field, flavour)
 }
 
-// relock fills in the file lines of a newer package by looking into it.
+// relock fills in the file lines of a newer package by looking into it. A tool
+// has none, but is looked at just the same: it must be there, and be what the
+// index calls it.
 func (r *Resolver) relock(ctx context.Context, old, newer Package) (Package, error) {
 	if newer.SHA256 == old.SHA256 {
 		// The same bytes need no new look; the mirror's layout may have changed.

@@ -44,12 +44,11 @@ func needGPGV(t *testing.T) {
 	}
 }
 
-// new.lock was written by make.sh with sha256sum and stat.
+// The new locks were written by make.sh with sha256sum and stat.
 func TestUpdate(t *testing.T) {
 	needGPGV(t)
-	want := string(load(t, newLock))
-	for _, name := range []string{oldLock, newLock} {
-		l := parse(t, name)
+	for name, wanted := range map[string]string{oldLock: newLock, newLock: newLock, oldSource: newSource, newSource: newSource} {
+		want, l := string(load(t, wanted)), parse(t, name)
 		r := Resolver{CacheDir: t.TempDir(), Mirrors: []string{serve(t, http.NotFound), mirror(t)}}
 		got, err := Update(t.Context(), l, &r, options(l))
 		if err != nil {
@@ -78,6 +77,76 @@ func TestUpdateKeeps(t *testing.T) {
 	}
 	if diff := cmp.Diff(want.Packages, got.Packages); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestUpdateKeepsTool: what stays is looked at for what it depends on all the same.
+func TestUpdateKeepsTool(t *testing.T) {
+	needGPGV(t)
+	l, want := parse(t, oldSource), parse(t, newSource)
+	want.Tools[0] = l.Tools[0]
+	opt := options(l)
+	opt.Keep = []string{"small-cc"}
+	r := Resolver{CacheDir: t.TempDir(), Mirrors: []string{mirror(t)}}
+	got, err := Update(t.Context(), l, &r, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	opt.Keep = []string{"libsmall1"}
+	var incomplete *DependencyError
+	_, err = Update(t.Context(), l, &r, opt)
+	if !errors.As(err, &incomplete) || err.Error() != "updating lock: tools: no tool satisfies a dependency: small-cc 4.3-1 needs libsmall-abi (= 2)" || !strings.Contains(incomplete.Hint(), "version 0") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestUpdateFillsIn: a tool that was written in by hand, without knowing more
+// than its name, gets its line. docs/format-lock.md, "Tools".
+func TestUpdateFillsIn(t *testing.T) {
+	needGPGV(t)
+	text := string(load(t, oldSource))
+	at := strings.Index(text, "tool libsmall1")
+	l, err := Parse([]byte(text[:at] + "tool libsmall1 0 amd64 1 " + Digest{}.String() + " pool/libsmall1_0_amd64.deb\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Resolver{CacheDir: t.TempDir(), Mirrors: []string{mirror(t)}}
+	got, err := Update(t.Context(), l, &r, options(l))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(load(t, newSource)), string(got.Encode())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUpdateRefusesTools(t *testing.T) {
+	needGPGV(t)
+	flip := func(b []byte) []byte { b = bytes.Clone(b); b[len(b)/2] ^= 1; return b }
+	for _, tt := range []struct {
+		name string
+		file string // that the mirror has damaged
+		set  func(*Lock)
+		want string
+	}{
+		{"incomplete", "none", func(l *Lock) { l.Tools = l.Tools[:1] }, "small-cc 4.3-1 needs libsmall-abi (= 2)"},
+		{"older on offer", "none", func(l *Lock) { l.Tools[1].Version = "1.2-1" }, "package libsmall1 1.2-1: the newest on offer is 1.1-1+b1, which is older"},
+		{"unknown", "none", func(l *Lock) { l.Tools[1].Name = "nothing" }, "no suite has nothing"},
+		{"changed", "libsmall1_1.1-1+b1_amd64.deb", func(*Lock) {}, "package libsmall1 1.1-1+b1 from "},
+		{"changed source", "small-source-9.9_9.9.10-1_all.deb", func(*Lock) {}, "package small-source-9.9 9.9.10-1 from "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := parse(t, oldSource)
+			tt.set(l)
+			r := Resolver{CacheDir: t.TempDir(), Mirrors: []string{changed(t, tt.file, flip)}}
+			_, err := Update(t.Context(), l, &r, options(l))
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want one line with %q", err, tt.want)
+			}
+		})
 	}
 }
 

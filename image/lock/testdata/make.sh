@@ -7,15 +7,15 @@ umask 022
 
 pool() { case $1 in linux-*) echo pool/main/l/linux-signed-amd64 ;; *) echo pool/main/s/small-boot ;; esac; }
 
-# package NAME VERSION ARCHITECTURE DEPENDS FILE...: each file holds its name
+# package NAME VERSION ARCHITECTURE FIELDS FILE...: each file holds its name
 # and version.
 package() {
-  local name=$1 version=$2 arch=$3 depends=$4 deb=$1_${2#*:}_$3.deb f
+  local name=$1 version=$2 arch=$3 fields=$4 deb=$1_${2#*:}_$3.deb kind=package f
   shift 4
   mkdir -p "build/DEBIAN" "$(pool "$name")"
   {
     printf 'Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: Nobody <nobody@example.org>\n' "$name" "$version" "$arch"
-    [ -z "$depends" ] || printf 'Depends: %s\n' "$depends"
+    [ -z "$fields" ] || printf '%s\n' "$fields"
     printf 'Description: test\n'
   } > build/DEBIAN/control
   for f; do
@@ -28,11 +28,13 @@ package() {
     cat build/DEBIAN/control
     printf 'Filename: %s\nSize: %s\nSHA256: %s\n\n' "$(pool "$name")/$deb" "$(stat -c %s "$(pool "$name")/$deb")" "$(hash "$(pool "$name")/$deb")"
   } >> Packages
-  # The lock's lines for it.
+  # The lock's lines for it. A tool has no lines of files, nor a blank one above.
   {
-    printf '\npackage %s %s %s %s %s %s\n' "$name" "$version" "$arch" "$(stat -c %s "$(pool "$name")/$deb")" "$(hash "$(pool "$name")/$deb")" "$(pool "$name")/$deb"
+    case $name in small-cc | libsmall1) kind=tool ;; *) echo ;; esac
+    printf "$kind %s %s %s %s %s %s\n" "$name" "$version" "$arch" "$(stat -c %s "$(pool "$name")/$deb")" "$(hash "$(pool "$name")/$deb")" "$(pool "$name")/$deb"
     for f; do
-      case $f in */vmlinuz-*) role=kernel ;; *.ko.xz) role=module ;; *) role=stub ;; esac
+      [ $kind = package ] || break
+      case $f in */vmlinuz-*) role=kernel ;; *.ko.xz) role=module ;; *.tar.xz) role=kernel-source ;; *) role=stub ;; esac
       printf '  file %s %s %s %s\n' $role "$f" "$(stat -c %s "build/$f")" "$(hash "build/$f")"
     done
   } > "lines-$name-${version#*:}"
@@ -46,9 +48,15 @@ kernel() { # RELEASE VERSION
 }
 kernel 9.9.9+deb99 9.9.9-1
 kernel 9.9.10+deb99 9.9.10-1
-package linux-image-cloud-amd64 9.9.10-1 amd64 "linux-image-9.9.10+deb99-cloud-amd64 (= 9.9.10-1)"
+package linux-image-cloud-amd64 9.9.10-1 amd64 "Depends: linux-image-9.9.10+deb99-cloud-amd64 (= 9.9.10-1)"
 package small-boot 1:2.0-1 all "" usr/lib/small/x64.stub
 package small-boot 1:2.0~rc1-1 all "" usr/lib/small/x64.stub
+package small-source-9.9 9.9.9-1 all "" usr/src/small-source-9.9.tar.xz
+package small-source-9.9 9.9.10-1 all "" usr/src/small-source-9.9.tar.xz
+package small-cc 4.2-1 amd64 "Depends: libsmall1 (>= 1.0), debconf (>= 0.5) | debconf-2.0" usr/bin/small-cc
+package small-cc 4.3-1 amd64 "Depends: libsmall-abi (= 2), debconf (>= 0.5) | debconf-2.0" usr/bin/small-cc
+package libsmall1 1.0-1 amd64 "" usr/lib/libsmall.so.1
+package libsmall1 1.1-1+b1 amd64 "Provides: libsmall-abi (= 2)" usr/lib/libsmall.so.1
 
 lock() {
   cat <<'HEAD'
@@ -63,6 +71,8 @@ HEAD
 }
 lock lines-linux-image-9.9.9+deb99-cloud-amd64-9.9.9-1 lines-small-boot-2.0~rc1-1 > old.lock
 lock lines-linux-image-9.9.10+deb99-cloud-amd64-9.9.10-1 lines-small-boot-2.0-1 > new.lock
+lock lines-small-boot-2.0~rc1-1 lines-small-source-9.9-9.9.9-1 <(echo) lines-small-cc-4.2-1 lines-libsmall1-1.0-1 > old-source.lock
+lock lines-small-boot-2.0-1 lines-small-source-9.9-9.9.10-1 <(echo) lines-small-cc-4.3-1 lines-libsmall1-1.1-1+b1 > new-source.lock
 rm lines-*
 
 index=dists/example/main/binary-amd64
