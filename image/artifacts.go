@@ -17,14 +17,25 @@ import (
 const (
 	UKI          = "safebox.efi"
 	RawDisk      = "safebox.raw"
+	Enclave      = "safebox.eif"
+	KernelConfig = "kernel.config" // as the kernel from source was built
 	FirmwareCode = "firmware/OVMF_CODE_4M.fd"
 	SBOM         = "sbom.cdx.json"
+)
+
+// Names of artifacts that only this package asks for.
+const (
+	vmlinuz     = "vmlinuz"
+	initProgram = "safebox-init"
+	ramdiskName = "initrd.cpio.zst"
+	commandLine = "cmdline"
 )
 
 // Artifact is a file of a release in memory.
 type Artifact struct {
 	Name string
 	Data []byte
+	From []string // artifacts, packages and files of the source that it is made of, for the bill of materials
 }
 
 // Artifacts is a release in memory. Release describes all but itself.
@@ -36,8 +47,8 @@ type Artifacts struct {
 
 func newArtifacts() *Artifacts { return &Artifacts{} }
 
-func (a *Artifacts) add(name string, data []byte) {
-	a.files = append(a.files, Artifact{Name: name, Data: data})
+func (a *Artifacts) add(name string, data []byte, from ...string) {
+	a.files = append(a.files, Artifact{Name: name, Data: data, From: from})
 	slices.SortFunc(a.files, func(x, y Artifact) int { return strings.Compare(x.Name, y.Name) })
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"safebox/image/lock/locktest"
+	"safebox/initrd/layout"
 	"safebox/measure/benchtest"
 )
 
@@ -32,7 +33,7 @@ func BenchmarkBuild(b *testing.B) {
 	}
 	options := Options{
 		Lock: lockFile, LockName: "safebox.lock", Resolver: resolver, Source: "..", Init: InitPackage,
-		Progress: func(string) {},
+		Kernel: layout.Distro, Platforms: Platforms()[:3], Disks: Disks(), Progress: func(Progress) {},
 	}
 	dir := b.TempDir()
 	var a *Artifacts

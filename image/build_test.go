@@ -41,7 +41,7 @@ func write(t *testing.T) string {
 		t.Fatal(err)
 	}
 	a, err := image.Build(t.Context(), image.Options{
-		Lock: lockFile, LockName: "safebox.lock", Resolver: r, Source: "..", Init: image.InitPackage, Kernel: layout.Distro, Progress: func(string) {},
+		Lock: lockFile, LockName: "safebox.lock", Resolver: r, Source: "..", Init: image.InitPackage, Kernel: layout.Distro, Platforms: []string{"vtpm"}, Progress: func(image.Progress) {},
 	})
 	if err != nil {
 		t.Fatal(err)

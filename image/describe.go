@@ -4,44 +4,51 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"safebox/guest/boot/cmdline"
 	"safebox/image/lock"
 	"safebox/image/sbom"
+	"safebox/initrd/layout"
+	"safebox/measure/eif"
+	"safebox/measure/nitro"
 	"safebox/measure/tpm"
 	"safebox/verifier/release"
 )
 
 // describe adds the bill of materials and the description of everything. The
 // measurements are computed from the finished artifacts, as an auditor would.
-func describe(a *Artifacts, o Options, l *lock.Lock, in *inputs) error {
+func (o *Options) describe(a *Artifacts, l *lock.Lock, in *inputs) error {
 	measurements, err := measure(a)
 	if err != nil {
 		return err
 	}
-	starts, err := launches(a, o, l)
+	if enclave := a.File(Enclave); enclave != nil {
+		m, err := measureEnclave(enclave)
+		if err != nil {
+			return err
+		}
+		measurements = append(measurements, m)
+	}
+	starts, err := o.launches(a, l)
 	if err != nil {
 		return err
 	}
-	files := a.list()
-	bill, err := sbom.Encode(in.packages, files, a.File("safebox-init"))
+	toolchain := release.Toolchain{Go: l.Go, Module: l.Toolchain.Path + "@" + l.Toolchain.Version, Sum: l.Toolchain.Sum}
+	bill, err := o.bill(a, in, toolchain)
 	if err != nil {
 		return err
 	}
 	a.add(SBOM, bill)
-	files = append(files, Describe(SBOM, bill))
-	slices.SortFunc(files, func(x, y release.Artifact) int { return strings.Compare(x.Name, y.Name) })
 	a.Release = &release.Release{
 		Type:         release.Type,
-		Toolchain:    release.Toolchain{Go: l.Go, Module: l.Toolchain.Path + "@" + l.Toolchain.Version, Sum: l.Toolchain.Sum},
+		Toolchain:    toolchain,
 		Epoch:        l.Epoch,
 		LockSHA256:   hexSHA256(o.Lock),
 		Kernel:       string(o.Kernel),
 		Inputs:       in.packages,
-		Artifacts:    files,
+		Artifacts:    a.list(),
 		Measurements: measurements,
 		Launches:     starts,
 	}
@@ -50,6 +57,45 @@ func describe(a *Artifacts, o Options, l *lock.Lock, in *inputs) error {
 			release.CommandLine{Platform: cmdline.PlatformVTPM, Form: f.Name, Text: f.Text})
 	}
 	return nil
+}
+
+// bill is the bill of materials of all artifacts so far.
+func (o *Options) bill(a *Artifacts, in *inputs, toolchain release.Toolchain) ([]byte, error) {
+	b := sbom.Bill{Toolchain: toolchain, Packages: in.packages}
+	if o.Kernel == layout.Source {
+		b.Files = kernelFiles()
+	}
+	for _, f := range a.files {
+		listed := sbom.Artifact{Artifact: Describe(f.Name, f.Data), From: f.From}
+		if f.Name == initProgram {
+			listed.Program = f.Data
+		}
+		b.Artifacts = append(b.Artifacts, listed)
+	}
+	return b.Encode()
+}
+
+// measureEnclave predicts what an enclave reports of the image. PCR 3 and 4 are
+// those of the instance that starts it.
+func measureEnclave(b []byte) (release.Measurement, error) {
+	f, err := eif.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return release.Measurement{}, err
+	}
+	p, err := nitro.Predict(nitro.Input{Image: f})
+	if err != nil {
+		return release.Measurement{}, err
+	}
+	m := release.Measurement{Platform: release.PlatformNitro, Boot: "enclave", Bank: "sha384"}
+	for i, reg := range p.PCRs[:3] {
+		if reg.Rule != nitro.Exact {
+			return release.Measurement{}, fmt.Errorf("pcr%d of the enclave image: rule %v, want exact", i, reg.Rule)
+		}
+		m.Registers = append(m.Registers, release.Register{
+			Name: fmt.Sprintf("pcr%d", i), Rule: release.RuleExact, Value: reg.Value.String(),
+		})
+	}
+	return m, nil
 }
 
 // measure predicts every boot in every bank, the boots at the same time.

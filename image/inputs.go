@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"safebox/image/lock"
+	"safebox/initrd/layout"
 	"safebox/verifier/release"
 )
 
@@ -37,7 +39,11 @@ func (o *Options) parseLock() (*lock.Lock, error) {
 	if err != nil {
 		return nil, &LockError{Name: o.LockName, Err: err}
 	}
-	for _, role := range append(vtpmRoles(), firmwareRoles(o.Launches)...) {
+	roles := o.roles()
+	if o.Kernel == layout.Source {
+		roles = append(roles, lock.KernelSource)
+	}
+	for _, role := range roles {
 		if _, err := l.File(role); err != nil {
 			return nil, &LockError{Name: o.LockName, Err: err}
 		}
@@ -45,76 +51,102 @@ func (o *Options) parseLock() (*lock.Lock, error) {
 	return l, nil
 }
 
-// vtpmRoles are the roles that every build needs.
-func vtpmRoles() []lock.Role {
-	return []lock.Role{lock.Kernel, lock.Stub, lock.FirmwareCode, lock.FirmwareVars}
-}
-
-// firmwareRoles are the roles that the platforms of confidential VMs need.
-func firmwareRoles(launches []string) []lock.Role {
+// roles are those of the files that a build takes out of packages as they are.
+func (o *Options) roles() []lock.Role {
 	var roles []lock.Role
-	for _, p := range launches {
-		switch p {
-		case release.PlatformSNP:
-			roles = append(roles, lock.FirmwareSNP)
-		case release.PlatformTDX:
-			roles = append(roles, lock.FirmwareTDX)
-		}
+	if o.Kernel == layout.Distro {
+		roles = append(roles, lock.Kernel)
+	}
+	roles = append(roles, lock.Stub, lock.FirmwareCode, lock.FirmwareVars)
+	if o.builds(release.PlatformSNP) {
+		roles = append(roles, lock.FirmwareSNP)
+	}
+	if o.builds(release.PlatformTDX) {
+		roles = append(roles, lock.FirmwareTDX)
 	}
 	return roles
 }
 
 // inputs is what a build takes out of the pinned packages.
 type inputs struct {
-	kernel   []byte
-	stub     []byte
-	modules  map[string][]byte // by path inside the package
-	firmware []Artifact        // in the order of the lock file
-	packages []release.Input
+	kernel        []byte // nil when it is built from source
+	kernelPackage string
+	stub          []byte
+	stubPackage   string
+	modules       map[string][]byte // by path inside the package
+	firmware      []Artifact        // in the order of the lock file
+	packages      []release.Input
 }
 
 // readInputs fetches every file that the build uses, each checked against the
 // lock. Packages of which nothing is used are no inputs.
-func readInputs(ctx context.Context, r *lock.Resolver, l *lock.Lock, launches []string) (*inputs, error) {
+func (o *Options) readInputs(ctx context.Context, l *lock.Lock) (*inputs, error) {
 	in := &inputs{modules: map[string][]byte{}}
 	used := map[string]bool{}
-	fetch := func(file lock.Input) ([]byte, error) {
-		used[file.Package.Name] = true
-		return r.File(ctx, file.Package, file.File)
-	}
-	for _, role := range append(vtpmRoles(), firmwareRoles(launches)...) {
+	for _, role := range o.roles() {
 		file, err := l.File(role)
 		if err != nil {
 			return nil, err
 		}
-		data, err := fetch(file)
+		data, err := o.Resolver.File(ctx, file.Package, file.File)
 		if err != nil {
 			return nil, err
 		}
+		used[file.Package.Name] = true
 		switch role {
 		case lock.Kernel:
-			in.kernel = data
+			in.kernel, in.kernelPackage = data, file.Package.Name
 		case lock.Stub:
-			in.stub = data
+			in.stub, in.stubPackage = data, file.Package.Name
 		default:
-			in.firmware = append(in.firmware, Artifact{Name: firmwareName(file.File.Path), Data: data})
+			in.firmware = append(in.firmware, Artifact{
+				Name: firmwareName(file.File.Path), Data: data, From: []string{file.Package.Name},
+			})
 		}
 	}
-	for _, file := range l.Files(lock.Module) {
-		data, err := fetch(file)
-		if err != nil {
+	if o.Kernel == layout.Distro {
+		if err := o.readModules(ctx, l, in, used); err != nil {
 			return nil, err
 		}
+	}
+	in.packages = o.usedPackages(l, used)
+	return in, nil
+}
+
+func (o *Options) readModules(ctx context.Context, l *lock.Lock, in *inputs, used map[string]bool) error {
+	for _, file := range l.Files(lock.Module) {
+		data, err := o.Resolver.File(ctx, file.Package, file.File)
+		if err != nil {
+			return err
+		}
+		used[file.Package.Name] = true
 		in.modules[file.File.Path] = data
 	}
-	for _, p := range l.Packages {
+	return nil
+}
+
+// usedPackages lists the packages that the release is made of, in the order of
+// the lock: for a kernel from source its source and every tool.
+func (o *Options) usedPackages(l *lock.Lock, used map[string]bool) []release.Input {
+	packages := l.Packages
+	if o.Kernel == layout.Source {
+		for _, file := range l.Files(lock.KernelSource) {
+			used[file.Package.Name] = true
+		}
+		for _, p := range l.Tools {
+			used[p.Name] = true
+		}
+		packages = slices.Concat(l.Packages, l.Tools)
+	}
+	var list []release.Input
+	for _, p := range packages {
 		if used[p.Name] {
-			in.packages = append(in.packages, release.Input{
+			list = append(list, release.Input{
 				Package: p.Name, Version: p.Version, Architecture: p.Architecture, SHA256: p.SHA256.String(),
 			})
 		}
 	}
-	return in, nil
+	return list
 }
 
 // firmwareName is the artifact that a package's file becomes.

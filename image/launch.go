@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 
 	"safebox/guest/boot/cmdline"
 	"safebox/image/lock"
@@ -19,8 +18,8 @@ import (
 	"safebox/verifier/release"
 )
 
-// launches describes how each platform of o starts the release.
-func launches(a *Artifacts, o Options, l *lock.Lock) ([]release.Launch, error) {
+// launches describes how each platform of confidential VMs starts the release.
+func (o *Options) launches(a *Artifacts, l *lock.Lock) ([]release.Launch, error) {
 	var list []release.Launch
 	for _, one := range []struct {
 		platform string
@@ -29,7 +28,7 @@ func launches(a *Artifacts, o Options, l *lock.Lock) ([]release.Launch, error) {
 		{release.PlatformSNP, lock.FirmwareSNP},
 		{release.PlatformTDX, lock.FirmwareTDX},
 	} {
-		if !slices.Contains(o.Launches, one.platform) {
+		if !o.builds(one.platform) {
 			continue
 		}
 		file, err := l.File(one.role)

@@ -74,7 +74,7 @@ func buildRelease(dir, name, init string) (*built, error) {
 		return nil, err
 	}
 	a, err := image.Build(context.Background(), image.Options{
-		Lock: lockFile, Resolver: r, Source: source, Init: init, Kernel: layout.Distro, Progress: func(string) {},
+		Lock: lockFile, Resolver: r, Source: source, Init: init, Kernel: layout.Distro, Platforms: []string{"vtpm"}, Progress: func(image.Progress) {},
 	})
 	if err != nil {
 		return nil, err

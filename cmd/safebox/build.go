@@ -27,9 +27,8 @@ const modulePath = "safebox"
 // buildFlags are the flags of `build`.
 type buildFlags struct {
 	inputFlags
-	out, source, platform, kernel string
-	json                          bool
-	launches                      []string // platforms beside vtpm
+	out, source, platform, kernel, disk string
+	json                                bool
 }
 
 func buildCommand() *cobra.Command {
@@ -55,8 +54,9 @@ The folder appears whole or not at all; an earlier release in it is replaced.`,
 	f.inputFlags.add(c)
 	c.Flags().StringVar(&f.out, "out", "", "release folder to write")
 	c.Flags().StringVar(&f.source, "source", "", "root folder of the safebox source (default: the one around the working folder)")
-	c.Flags().StringVar(&f.platform, "platform", "vtpm", "platforms, separated by commas: vtpm, and snp and tdx beside it")
-	c.Flags().StringVar(&f.kernel, "kernel", "distro", "kernel; this version knows distro")
+	c.Flags().StringVar(&f.platform, "platform", "vtpm", "platforms, separated by commas: vtpm, and snp, tdx and nitro beside it")
+	c.Flags().StringVar(&f.kernel, "kernel", "distro", "kernel: distro (the distribution's) or source (built from its source with our configuration)")
+	c.Flags().StringVar(&f.disk, "disk", "", "containers of the disk beside the raw one, separated by commas: qcow2, vhd, gcp")
 	c.Flags().BoolVar(&f.json, "json", false, "print the release digest and the artifacts as JSON")
 	return c
 }
@@ -65,8 +65,8 @@ func (f *buildFlags) run(c *cobra.Command) error {
 	if f.out == "" {
 		return cli.Usage(errors.New("--out is missing"), "name the folder to write, for example --out out/release")
 	}
-	if err := f.checkKinds(); err != nil {
-		return err
+	if o := f.request(); o.Check() != nil {
+		return cli.Usage(o.Check(), "see safebox build --help")
 	}
 	if err := checkOut(f.out); err != nil {
 		return err
@@ -83,32 +83,20 @@ func (f *buildFlags) run(c *cobra.Command) error {
 	return printRelease(c.OutOrStdout(), a.Release, f.json)
 }
 
-// checkKinds refuses what this version can't build, by name.
-func (f *buildFlags) checkKinds() error {
-	const hint = "this version builds --platform vtpm, with snp and tdx beside it"
-	platforms := strings.Split(f.platform, ",")
-	for i, p := range platforms {
-		switch p {
-		case "vtpm", release.PlatformSNP, release.PlatformTDX:
-		case "nitro":
-			return cli.Usage(fmt.Errorf("platform %q is not built by this version", p), hint)
-		default:
-			return cli.Usage(fmt.Errorf("unknown platform %q", p), hint)
-		}
-		if slices.Contains(platforms[:i], p) {
-			return cli.Usage(fmt.Errorf("platform %q is given twice", p), hint)
-		}
-		if p != "vtpm" {
-			f.launches = append(f.launches, p)
-		}
+// request is what the flags ask for.
+func (f *buildFlags) request() image.Options {
+	return image.Options{
+		Init: image.InitPackage, Kernel: layout.Kernel(f.kernel),
+		Platforms: list(f.platform), Disks: list(f.disk),
 	}
-	if !slices.Contains(platforms, "vtpm") {
-		return cli.Usage(fmt.Errorf("--platform %s: want vtpm among them: every release has it", f.platform), hint)
+}
+
+// list splits a flag's value; an empty one has no elements.
+func list(value string) []string {
+	if value == "" {
+		return nil
 	}
-	if f.kernel != "distro" {
-		return cli.Usage(fmt.Errorf("kernel %q is not built by this version", f.kernel), "this version builds --kernel distro")
-	}
-	return nil
+	return strings.Split(value, ",")
 }
 
 // build makes the artifacts without writing them.
@@ -126,16 +114,10 @@ func (f *buildFlags) build(c *cobra.Command) (*image.Artifacts, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := image.Build(c.Context(), image.Options{
-		LockName: f.lockPath(source),
-		Lock:     lockFile,
-		Resolver: resolver,
-		Source:   source,
-		Init:     image.InitPackage,
-		Kernel:   layout.Kernel(f.kernel),
-		Launches: f.launches,
-		Progress: func(step string) { cli.Say(stderr, "%s", step) },
-	})
+	o := f.request()
+	o.LockName, o.Lock, o.Resolver, o.Source = f.lockPath(source), lockFile, resolver, source
+	o.Progress = func(p image.Progress) { cli.Say(stderr, "%s", p.Step) }
+	a, err := image.Build(c.Context(), o)
 	var unusable *image.LockError
 	if errors.As(err, &unusable) {
 		return nil, cli.Usage(err, "docs/format-lock.md describes the file")

@@ -21,10 +21,13 @@ type Launch struct {
 	TDX         *TDX   `json:"tdx,omitempty"`
 }
 
-// The platforms of launches.
+// The platforms of a release (specs/protocol.md, section 2). Launches are of
+// PlatformSNP and PlatformTDX.
 const (
-	PlatformSNP = "snp"
-	PlatformTDX = "tdx"
+	PlatformVTPM  = "vtpm"
+	PlatformSNP   = "snp"
+	PlatformTDX   = "tdx"
+	PlatformNitro = "nitro"
 )
 
 // SNP is the part of a launch that SEV-SNP measures.

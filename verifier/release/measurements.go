@@ -21,7 +21,7 @@ func boots() []boot {
 }
 
 // enclave is the measurement of an enclave image (specs/nitro.md, section 1.5).
-func enclave() boot { return boot{"nitro", "enclave", "sha384"} }
+func enclave() boot { return boot{PlatformNitro, "enclave", "sha384"} }
 
 // enclaveRules are those of PCR 0 to 2: the image, its kernel and start
 // ramdisk, its further ramdisks.

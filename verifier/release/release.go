@@ -195,7 +195,7 @@ func (r *Release) check() error {
 		return err
 	}
 	for _, c := range r.CommandLines {
-		if c.Platform != "vtpm" || c.Form == "" || c.Text == "" || len(c.Text) > maxText {
+		if c.Platform != PlatformVTPM || c.Form == "" || c.Text == "" || len(c.Text) > maxText {
 			return fmt.Errorf("command line %q of platform %q: form %q, %d bytes, want platform vtpm, a form, 1 to %d bytes",
 				c.Text[:min(len(c.Text), 40)], c.Platform, c.Form, len(c.Text), maxText)
 		}

@@ -7,17 +7,13 @@ package cmdline
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"safebox/initrd/layout"
 )
 
-// The platforms as specs/protocol.md 2 names them.
-const (
-	PlatformVTPM  = "vtpm"
-	PlatformNitro = "nitro"
-)
+// PlatformVTPM names the TPM machine as specs/protocol.md 2 does.
+const PlatformVTPM = "vtpm"
 
 // maxSize is COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h).
 const maxSize = 2048
@@ -32,9 +28,15 @@ type Form struct {
 // the UKI, the command line of the launches and of the enclave image. Into the
 // kernel from source the same text is built, and it takes no other.
 func Text(k layout.Kernel) string {
-	words := distroWords()
-	if k == layout.Source {
-		words = slices.DeleteFunc(words, notInSource)
+	var words []string
+	for _, w := range distroWords() {
+		switch {
+		case k == layout.Source && notInSource(w):
+			continue
+		case k == layout.Source && w == "pci=noearly,nommconf":
+			w = "pci=noearly" // memory-mapped configuration space is left out of it too
+		}
+		words = append(words, w)
 	}
 	return strings.Join(words, " ")
 }

@@ -28,7 +28,7 @@ func TestDistroIsSpecLine(t *testing.T) {
 // TestSourceIsSpecLine: the line of our own kernel, and what it leaves out.
 func TestSourceIsSpecLine(t *testing.T) {
 	want := strings.NewReplacer("console=null", "console=ttyS0", " ima=off", "", " debugfs=off", "", " module.sig_enforce=1", "",
-		" ia32_emulation=0", "", " hest_disable", "", " erst_disable", "", " audit=0", "", " vsyscall=none", "").Replace(specLine)
+		" ia32_emulation=0", "", " hest_disable", "", " erst_disable", "", " audit=0", "", " vsyscall=none", "", ",nommconf", "").Replace(specLine)
 	if got := Text(layout.Source); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
