@@ -14,7 +14,9 @@ package varstore
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"slices"
 )
 
 // Limits. The largest volume that OVMF is built with has 0x84000 bytes.
@@ -30,6 +32,23 @@ type GUID [16]byte
 func (g GUID) String() string {
 	le := binary.LittleEndian
 	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", le.Uint32(g[0:]), le.Uint16(g[4:]), le.Uint16(g[6:]), g[8:10], g[10:16])
+}
+
+// ParseGUID reads a GUID as String writes it, in either case.
+func ParseGUID(s string) (GUID, error) {
+	var g GUID
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return g, fmt.Errorf("parsing GUID: got %q, want one such as %v", s, GlobalVariable())
+	}
+	b, err := hex.DecodeString(s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:])
+	if err != nil {
+		return g, fmt.Errorf("parsing GUID %q: %w", s, err)
+	}
+	copy(g[:], b)
+	slices.Reverse(g[0:4])
+	slices.Reverse(g[4:6])
+	slices.Reverse(g[6:8])
+	return g, nil
 }
 
 // GlobalVariable is EFI_GLOBAL_VARIABLE (UEFI 2.10, section 3.3).
