@@ -28,8 +28,8 @@ const (
 // Where a body has the offset of its data in the file (igvm_defs, file_offset
 // of the structures).
 const (
-	offsetInPage    = 0x0c // also in VP_CONTEXT and PARAMETER_AREA
-	dataAlign       = 4096
+	offsetInPage = 0x0c // also in VP_CONTEXT and PARAMETER_AREA
+	dataAlign    = 4096
 )
 
 // Encode writes a file of version 1. The data of the structures follow the

@@ -2,6 +2,7 @@ package igvm
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"safebox/measure/snp"
@@ -142,4 +143,37 @@ func (i SNPIDBlock) Append(b []byte) []byte {
 		copy(body[p[1]:p[1]+p[2]], page[p[0]:])
 	}
 	return append(b, body...)
+}
+
+// OpenIDBlock gives the file's ID block once its signatures have been verified,
+// with the policy of the same platform. That its digest is the file's own is
+// for the caller to check.
+func (f *File) OpenIDBlock() (SNPIDBlock, error) {
+	var found *SNPIDBlock
+	for _, s := range f.Structures {
+		if b, ok := s.Body.(SNPIDBlock); ok {
+			if found != nil {
+				return SNPIDBlock{}, fmt.Errorf("ID block: got a second one at %#x", s.Offset)
+			}
+			found = &b
+		}
+	}
+	if found == nil {
+		return SNPIDBlock{}, errors.New("ID block: got none")
+	}
+	policy, err := f.policy(found.Mask)
+	if err != nil {
+		return SNPIDBlock{}, err
+	}
+	return *found, found.Auth.Verify(found.Block(policy))
+}
+
+// policy is the guest policy of a platform.
+func (f *File) policy(mask uint32) (uint64, error) {
+	for _, s := range f.Structures {
+		if p, ok := s.Body.(GuestPolicy); ok && p.Mask&mask != 0 {
+			return p.Policy, nil
+		}
+	}
+	return 0, errors.New("guest policy: got none, want that which the ID block signs")
 }
