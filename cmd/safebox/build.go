@@ -108,14 +108,14 @@ func (f *buildFlags) build(c *cobra.Command) (*image.Artifacts, error) {
 	if err != nil {
 		return nil, err
 	}
-	stderr := c.ErrOrStderr()
-	resolver, err := f.resolver(stderr)
+	e := newEvents(c.ErrOrStderr(), f.json)
+	resolver, err := f.resolver(e)
 	if err != nil {
 		return nil, err
 	}
 	o := f.request()
 	o.LockName, o.Lock, o.Resolver, o.Source = f.lockPath(source), lockFile, resolver, source
-	o.Progress = func(p image.Progress) { cli.Say(stderr, "%s", p.Step) }
+	o.Progress = e.build
 	a, err := image.Build(c.Context(), o)
 	var unusable *image.LockError
 	if errors.As(err, &unusable) {

@@ -227,7 +227,7 @@ func (d *demo) stub() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := d.resolver(io.Discard)
+	r, err := d.resolver(newEvents(io.Discard, false))
 	if err != nil {
 		return nil, err
 	}

@@ -2,13 +2,10 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"safebox/cmd/internal/cli"
 	"safebox/image/lock"
@@ -45,8 +42,8 @@ func (f *inputFlags) lockPath(source string) string {
 }
 
 // resolver looks in the cache, the --inputs folders, the mirrors that apt
-// uses, and the snapshot archive.
-func (f *inputFlags) resolver(stderr io.Writer) (*lock.Resolver, error) {
+// uses, and the snapshot archive. Downloads are told to e.
+func (f *inputFlags) resolver(e *events) (*lock.Resolver, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return nil, err
@@ -63,7 +60,7 @@ func (f *inputFlags) resolver(stderr io.Writer) (*lock.Resolver, error) {
 		Inputs:   f.inputs,
 		Snapshot: f.snapshot,
 		Offline:  f.offline,
-		Progress: newDownloads(stderr).progress,
+		Progress: e.download,
 	}
 	if !f.offline {
 		r.FindMirrors = lock.AptMirrors
@@ -78,39 +75,6 @@ func cacheDir() (string, error) {
 		return "", cli.Failed(err, "set HOME or XDG_CACHE_HOME")
 	}
 	return filepath.Join(base, "safebox"), nil
-}
-
-// downloads shows downloads: a bar on a terminal, a line at the beginning and
-// the end of each elsewhere.
-type downloads struct {
-	w    io.Writer
-	tty  bool
-	name string
-	bar  *progressbar.ProgressBar
-}
-
-func newDownloads(w io.Writer) *downloads {
-	f, ok := w.(*os.File)
-	return &downloads{w: w, tty: ok && term.IsTerminal(int(f.Fd()))}
-}
-
-func (d *downloads) progress(name string, done, total int64) {
-	if name != d.name {
-		d.name = name
-		if d.tty {
-			d.bar = progressbar.NewOptions64(total,
-				progressbar.OptionSetWriter(d.w), progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(),
-				progressbar.OptionSetDescription("fetching "+name))
-		} else {
-			cli.Say(d.w, "fetching %s%s", name, ofSize(total))
-		}
-	}
-	if d.tty && d.bar.Set64(done) != nil {
-		d.tty = false // a bar that can't be drawn is no reason to stop a download
-	}
-	if !d.tty && done == total {
-		cli.Say(d.w, "fetched %s", name)
-	}
 }
 
 // ofSize is empty for a size that is not known before the end.

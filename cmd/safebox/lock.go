@@ -62,7 +62,7 @@ folder serves as --inputs of a build with --offline anywhere.`,
 					return err
 				}
 			}
-			r, err := f.resolver(c.ErrOrStderr())
+			r, err := f.resolver(newEvents(c.ErrOrStderr(), asJSON))
 			if err != nil {
 				return err
 			}
@@ -157,7 +157,7 @@ is not in the list of tools is an error. Measurements change with an update.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.resolver(c.ErrOrStderr())
+			r, err := f.resolver(newEvents(c.ErrOrStderr(), asJSON))
 			if err != nil {
 				return err
 			}

@@ -99,9 +99,10 @@ func (f *rebuildFlags) sourceName(s *rebuild.Source) string {
 // builder repeats the build as `safebox build` would do it.
 func (f *rebuildFlags) builder(c *cobra.Command, dir string) rebuild.Builder {
 	return func(_ context.Context, r rebuild.Request) (*rebuild.Built, error) {
-		b := buildFlags{inputFlags: f.inputFlags, source: dir, platform: strings.Join(r.Platforms, ","), kernel: r.Kernel}
-		if err := b.checkKinds(); err != nil {
-			return nil, err
+		b := buildFlags{
+			json:       f.json,
+			inputFlags: f.inputFlags, source: dir, kernel: r.Kernel,
+			platform: strings.Join(r.Platforms, ","), disk: strings.Join(r.Disks, ","),
 		}
 		a, err := b.build(c)
 		if err != nil {
