@@ -246,3 +246,14 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("got %s, %v, want %s", got, err, want)
 	}
 }
+
+// TestTimeZone: the machine's is not in the image.
+func TestTimeZone(t *testing.T) {
+	want := mustEncode(t, good(t))
+	local := time.Local
+	t.Cleanup(func() { time.Local = local })
+	time.Local = time.FixedZone("east", 3*60*60)
+	if got := mustEncode(t, good(t)); !bytes.Equal(got, want) {
+		t.Error("an image made in another time zone differs")
+	}
+}

@@ -11,6 +11,9 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -221,4 +224,33 @@ func TestSignAlgorithms(t *testing.T) {
 			t.Errorf("%v: attached: got %x, %v, want %x", c.want, attached, err, signed)
 		}
 	}
+}
+
+// TestOpenSSL: the signer elsewhere is OpenSSL, which gets the bytes and the key
+// and gives back what Attach takes.
+func TestOpenSSL(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Fatalf("%v: run ci/setup", err)
+	}
+	image := mustEncode(t, good(t))
+	message, err := ToBeSigned(image, reader.ES384)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(key, vectorFile(t, "signer_key_TEST_ONLY.pem"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(openssl, "dgst", "-sha384", "-sign", key)
+	command.Stdin = bytes.NewReader(message)
+	signature, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := Attach(image, signature, vectorFile(t, "signer_cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkRegisters(t, signed, map[string]string{"PCR8": registers(t, "signed_p384.eif")["PCR8"]})
 }

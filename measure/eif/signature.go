@@ -21,6 +21,7 @@ type Signature struct {
 	Certificate *x509.Certificate
 	Algorithm   Algorithm
 	PCR0        [48]byte // the value that is signed
+	Value       []byte   // r and s, big-endian, each as long as the curve's order
 
 	message message
 }
@@ -102,7 +103,7 @@ func decodeSignature(b []byte) (*Signature, error) {
 	if s.message, err = decodeMessage(mode, list[0].Signature); err != nil {
 		return nil, fmt.Errorf("signature: %w", err)
 	}
-	s.Algorithm = s.message.algorithm
+	s.Algorithm, s.Value = s.message.algorithm, s.message.signature
 	if s.PCR0, err = decodePayload(mode, s.message.payload); err != nil {
 		return nil, fmt.Errorf("signature: payload: %w", err)
 	}

@@ -40,6 +40,10 @@ func TestSignature(t *testing.T) {
 	if s.PCR0 != pcr0 || s.Algorithm != ES384 {
 		t.Errorf("got %x signed with %v, want %x with ES384", s.PCR0, s.Algorithm, pcr0)
 	}
+	// The COSE_Sign1 ends with it.
+	if cose := readFile(t, "signed_p384_cose_sign1.cbor"); len(s.Value) != 96 || !bytes.HasSuffix(cose, s.Value) {
+		t.Errorf("value: got %x, want the last 96 bytes of %x", s.Value, cose)
+	}
 	block, _ := pem.Decode(readFile(t, "signer_cert.pem"))
 	if !bytes.Equal(s.Certificate.Raw, block.Bytes) {
 		t.Error("certificate: not that of signer_cert.pem")
@@ -113,6 +117,9 @@ func TestAlgorithms(t *testing.T) {
 		{ES384, elliptic.P384(), crypto.SHA384, 48},
 		{ES512, elliptic.P521(), crypto.SHA512, 66},
 	} {
+		if got, err := AlgorithmFor(c.curve); err != nil || got != c.algorithm {
+			t.Errorf("AlgorithmFor: got %v, %v, want %v", got, err, c.algorithm)
+		}
 		key, err := ecdsa.GenerateKey(c.curve, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
@@ -138,6 +145,15 @@ func TestAlgorithms(t *testing.T) {
 		got.message.signature[5] ^= 1
 		if err := got.Verify([48]byte{}); err == nil || !strings.HasSuffix(err.Error(), "the certificate's key did not make the signature") {
 			t.Errorf("%v: changed signature: got %v", c.algorithm, err)
+		}
+	}
+}
+
+// TestRefuseCurve: no COSE algorithm of AWS's tools signs with another curve.
+func TestRefuseCurve(t *testing.T) {
+	for want, curve := range map[string]elliptic.Curve{"P-224": elliptic.P224(), "none": nil} {
+		if a, err := AlgorithmFor(curve); err == nil || err.Error() != "curve: got "+want+", want P-256, P-384 or P-521" || a != 0 {
+			t.Errorf("%s: got %v and %v", want, a, err)
 		}
 	}
 }
