@@ -105,7 +105,8 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-// linkInputs gives the packages the names under which mirrors have them.
+// linkInputs gives the packages of a build with the distribution's kernel the
+// names under which mirrors have them.
 func (s *stage) linkInputs(t *testing.T) {
 	t.Helper()
 	l, err := lock.ReadFile(filepath.Join(root, "image", "safebox.lock"))
@@ -116,7 +117,7 @@ func (s *stage) linkInputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range l.Packages {
+	for _, p := range l.WithoutSource().Packages {
 		path, err := r.Package(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
