@@ -5,11 +5,11 @@
 //
 //	clock 9600h PROGRAM ARGUMENT...
 //
-// A seccomp filter stops each process where it asks for the time of day, and
-// this one, as its tracer, answers (ptrace(2), seccomp(2), Linux 4.8 or newer).
-// The vDSO is hidden at each exec, so that all ask the kernel. Monotonic clocks
-// and the times of files stay as they are: what waits for a time of day waits
-// too long.
+// A seccomp filter stops each process where it asks the kernel for the time of
+// day, and this one, as its tracer, answers (ptrace(2), seccomp(2), Linux 4.8 or
+// newer, x86-64). Who asks the vDSO finds other code in it, written at each exec.
+// Monotonic clocks and the times of files stay as they are: what waits for a
+// time of day waits too long.
 package main
 
 import (
@@ -60,6 +60,10 @@ func run(offset time.Duration, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	v, err := ownVDSO()
+	if err != nil {
+		return 0, err
+	}
 	inner, err := os.StartProcess("/proc/self/exe", append([]string{innerName, path}, args...), &os.ProcAttr{
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
 		Sys:   &unix.SysProcAttr{Ptrace: true},
@@ -67,7 +71,7 @@ func run(offset time.Duration, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	t := &tracer{offset: offset, root: inner.Pid, known: map[int]bool{inner.Pid: true}}
+	t := &tracer{offset: offset, vdso: v, root: inner.Pid, known: map[int]bool{inner.Pid: true}}
 	return t.run()
 }
 

@@ -12,6 +12,7 @@ import (
 // tracer answers for the kernel.
 type tracer struct {
 	offset time.Duration
+	vdso   vdso
 	root   int          // the program's process
 	known  map[int]bool // threads that have stopped before
 }
@@ -68,7 +69,7 @@ func (t *tracer) stopped(pid int, status unix.WaitStatus) (unix.Signal, error) {
 	case signal == unix.SIGTRAP && cause == unix.PTRACE_EVENT_SECCOMP:
 		return 0, t.answer(pid)
 	case signal == unix.SIGTRAP && cause == unix.PTRACE_EVENT_EXEC:
-		return 0, hideVDSO(pid)
+		return 0, t.vdso.patch(pid, t.offset)
 	case signal == unix.SIGTRAP && cause > 0:
 		return 0, nil // a new thread or process, which stops by itself
 	case signal == unix.SIGSTOP && first:
@@ -121,58 +122,4 @@ func poke(pid int, address uint64, words ...uint64) error {
 	}
 	_, err := unix.PtracePokeData(pid, uintptr(address), b)
 	return err
-}
-
-// Entries of the auxiliary vector: linux/auxvec.h, asm/auxvec.h.
-const (
-	atNull        = 0
-	atIgnore      = 1
-	atSysinfoEHDR = 33
-)
-
-// maxWords bounds the search for the auxiliary vector: arguments and
-// environment are at most 6 MiB of text, a pointer each.
-const maxWords = 1 << 20
-
-// hideVDSO takes the vDSO out of the auxiliary vector of a process that begins:
-// above the stack pointer lie argc, the arguments, NULL, the environment, NULL,
-// and the vector (System V ABI, AMD64 supplement, "Process Initialization").
-func hideVDSO(pid int) error {
-	var regs unix.PtraceRegs
-	if err := unix.PtraceGetRegs(pid, &regs); err != nil {
-		return err
-	}
-	at := uintptr(regs.Rsp)
-	words := 0
-	next := func() (uint64, error) {
-		var b [8]byte
-		_, err := unix.PtracePeekData(pid, at, b[:])
-		at += 8
-		if words++; words > maxWords && err == nil {
-			err = errors.New("no auxiliary vector above the stack pointer")
-		}
-		return binary.LittleEndian.Uint64(b[:]), err
-	}
-	argc, err := next()
-	if err != nil {
-		return err
-	}
-	at += uintptr(argc+1) * 8
-	for w := uint64(1); w != 0; {
-		if w, err = next(); err != nil {
-			return err
-		}
-	}
-	for {
-		entry, err := next()
-		if err != nil || entry == atNull {
-			return err
-		}
-		if entry == atSysinfoEHDR {
-			return poke(pid, uint64(at-8), atIgnore)
-		}
-		if _, err := next(); err != nil {
-			return err
-		}
-	}
 }
