@@ -31,6 +31,7 @@ type Image struct {
 
 	size   int64
 	pieces []piece // in the order of the disk
+	kept   int64   // bytes in pieces
 }
 
 type piece struct {
@@ -73,7 +74,7 @@ func open(file *bufio.Reader) (*Image, error) {
 
 // load reads the data of the extents and keeps what is not zeros.
 func (im *Image) load(r io.Reader, extents []sparse.Extent) error {
-	buf, kept := make([]byte, chunk), 0
+	buf := make([]byte, chunk)
 	for _, e := range extents {
 		for off := e.Offset; off < e.End(); {
 			b := buf[:min(chunk-off%chunk, e.End()-off)]
@@ -81,7 +82,7 @@ func (im *Image) load(r io.Reader, extents []sparse.Extent) error {
 				return fmt.Errorf("at 0x%x: %w", off, noEOF(err))
 			}
 			if !sparse.Zero(b) {
-				if kept += len(b); kept > MaxData {
+				if im.kept += int64(len(b)); im.kept > MaxData {
 					return fmt.Errorf("at 0x%x: got more than %d bytes that are not zeros", off, MaxData)
 				}
 				im.pieces = append(im.pieces, piece{off, bytes.Clone(b)})
