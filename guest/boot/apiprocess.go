@@ -32,8 +32,12 @@ func (b *machine) startAPI() (detail string, err error) {
 		return "", err
 	}
 	open.add(socket)
-	b.api, err = b.start(confine.API, api.ReadyReply, report, socket, b.toKeeper, b.toAPI)
+	s, err := b.start(confine.API, report, socket, b.toKeeper, b.toAPI)
 	if err != nil {
+		return "", err
+	}
+	b.api = s.Child
+	if err := s.await(api.ReadyReply); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("pid %d, port %d", b.api.PID, guestapi.Port), nil

@@ -70,6 +70,8 @@ type machine struct {
 	watch     func(role string, pid int)
 	reaper    *spawn.Reaper
 	groups    spawn.Cgroups
+	enabled   chan error // of the cgroup controllers, which take the kernel a while
+	starting  *starting  // the keeper, until it is ready
 	keeper    *spawn.Child
 	api       *spawn.Child
 	toKeeper  *os.File   // the API's ends of what it shares with the keeper
@@ -92,9 +94,10 @@ func (b *machine) steps(c *Console) []step {
 		{"modules", b.loadModules},
 		{"sysctls", b.applySysctls},
 		{"entropy", b.awaitEntropy},
-		{"network", b.configureNetwork},
 		{"confine", b.confine},
 		{"keeper", b.startKeeper},
+		{"network", b.configureNetwork}, // while the keeper makes its keys
+		{"keeper-ready", b.awaitKeeper},
 		{"api", b.startAPI},
 	}
 }

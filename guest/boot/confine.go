@@ -26,7 +26,7 @@ func (b *machine) confine() (string, error) {
 	if err := unix.CloseRange(firstFile, ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return "", os.NewSyscallError("close_range", err)
 	}
-	if err := b.groups.Enable(); err != nil {
+	if err := <-b.enabled; err != nil {
 		return "", err
 	}
 	if err := confine.ApplyInit(); err != nil {

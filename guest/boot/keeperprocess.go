@@ -50,12 +50,16 @@ func (b *machine) startKeeper() (detail string, err error) {
 		return "", err
 	}
 	open.add(log)
-	b.keeper, err = b.start(confine.Keeper, keeper.ReadyReply, ask, fromAPI, toAPI, tpm, log)
+	b.starting, err = b.start(confine.Keeper, ask, fromAPI, toAPI, tpm, log)
 	if err != nil {
 		return "", err
 	}
+	b.keeper = b.starting.Child
 	return fmt.Sprintf("pid %d", b.keeper.PID), nil
 }
+
+// awaitKeeper waits until the keeper has made its keys in the TPM.
+func (b *machine) awaitKeeper() (string, error) { return "", b.starting.await(keeper.ReadyReply) }
 
 // serveWorkers answers the keeper, whose end of the socket is elsewhere, from
 // now on.

@@ -54,6 +54,8 @@ func (b *machine) mount() (detail string, err error) {
 	if err := unix.Mount("", "/", "", readOnly, ""); err != nil {
 		return "", fmt.Errorf("making / read-only: %w", err)
 	}
+	b.enabled = make(chan error, 1)
+	go func() { b.enabled <- b.groups.Enable() }()
 	b.kernel, err = kernelKind("/proc/modules")
 	return strings.Join(names, " ") + ", / read-only", err
 }

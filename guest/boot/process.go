@@ -21,10 +21,16 @@ const (
 	maxReply  = 1024
 )
 
-// start starts our own program in a role and waits until it says that it is
-// ready, by a pipe, which is its last file. Only then has it taken over its
-// files and confined itself.
-func (b *machine) start(role confine.Role, wantReply string, files ...*os.File) (*spawn.Child, error) {
+// starting is a process that has not said yet that it is ready.
+type starting struct {
+	*spawn.Child
+	role  confine.Role
+	ready *os.File // pipe from it, which is its last file
+}
+
+// start starts our own program in a role. The caller goes on with other work
+// and then waits for it.
+func (b *machine) start(role confine.Role, files ...*os.File) (*starting, error) {
 	group, err := b.groups.New(string(role), role.Threads(), 0)
 	if err != nil {
 		return nil, err
@@ -41,14 +47,20 @@ func (b *machine) start(role confine.Role, wantReply string, files ...*os.File) 
 		return nil, errors.Join(err, ready.Close())
 	}
 	b.watch(string(role), child.PID)
-	err = awaitReady(wantReply, ready)
-	if err != nil && follows(child) {
-		err = fmt.Errorf("%w; it %s", err, child.Ending())
+	return &starting{child, role, ready}, nil
+}
+
+// await waits until the process says that it is ready. Only then has it taken
+// over its files and confined itself.
+func (s *starting) await(wantReply string) error {
+	err := awaitReady(wantReply, s.ready)
+	if err != nil && follows(s.Child) {
+		err = fmt.Errorf("%w; it %s", err, s.Ending())
 	}
-	if err = errors.Join(err, ready.Close()); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", role, err)
+	if err = errors.Join(err, s.ready.Close()); err != nil {
+		return fmt.Errorf("starting %s: %w", s.role, err)
 	}
-	return child, nil
+	return nil
 }
 
 // awaitReady reads the child's one message.

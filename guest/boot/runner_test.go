@@ -125,7 +125,7 @@ func TestOrder(t *testing.T) {
 	}
 	want := []string{
 		"inventory", "mounts", "console", "command-line", "initramfs", "registers",
-		"event-log", "modules", "sysctls", "entropy", "network", "confine", "keeper", "api",
+		"event-log", "modules", "sysctls", "entropy", "confine", "keeper", "network", "keeper-ready", "api",
 	}
 	if d := cmp.Diff(want, names); d != "" {
 		t.Error(d)
