@@ -16,6 +16,7 @@ import (
 	"safebox/host/shard"
 	"safebox/host/vmm"
 	"safebox/verifier/configuration"
+	"safebox/verifier/release"
 )
 
 // launchFlags are the flags as given.
@@ -34,12 +35,17 @@ type launchFlags struct {
 	timeout   time.Duration
 	json      bool
 	printArgs bool
+
+	cpu, policy, hostData        string // of SEV-SNP
+	policyGiven                  bool
+	idBlock, idAuth              string
+	configID, owner, ownerConfig string // of TDX
 }
 
 func launchCommand() *cobra.Command {
 	var f launchFlags
 	c := &cobra.Command{
-		Use:   "launch --release DIR --platform vtpm",
+		Use:   "launch --release DIR --platform vtpm|snp|tdx|nitro",
 		Short: "Start an appliance and stay with it",
 		Long: `Start an appliance and stay with it until it ends, or until a signal or
 'safebox-host stop' ends it.
@@ -56,12 +62,17 @@ up, powered itself off, or a program failed.
 
 --print-args prints the VMM command and starts no guest. Its descriptor 3 is
 the TPM emulator's control channel. With --accel auto, the throw-away machine
-that finds out about KVM does run.`,
+that finds out about KVM does run.
+
+Platforms snp, tdx and nitro need hardware that this program was never run on:
+for them, --print-args prints the exact command, of QEMU 10.0 (snp), QEMU 10.1
+(tdx) or nitro-cli, and nothing else is done. What that command boots is what
+release.json says of the platform.`,
 		Args: cli.NoArgs,
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.release, "release", "", "release folder, as safebox build writes it (required)")
-	flags.StringVar(&f.platform, "platform", "", "platform: vtpm (required)")
+	flags.StringVar(&f.platform, "platform", "", "platform: vtpm, snp, tdx or nitro (required)")
 	flags.StringVar(&f.boot, "boot", string(vmm.ESP), "boot path: esp (disk) or kernel (-kernel)")
 	flags.StringVar(&f.accel, "accel", string(vmm.Auto), "accelerator: kvm, tcg or auto (kvm if a guest instruction really runs)")
 	flags.StringVar(&f.memory, "memory", "1G", "memory of the guest, with a suffix M or G")
@@ -74,20 +85,41 @@ that finds out about KVM does run.`,
 	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long the guest may take until it is ready")
 	flags.BoolVar(&f.json, "json", false, "print events as JSON, one a line")
 	flags.BoolVar(&f.printArgs, "print-args", false, "print the VMM command and start nothing")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		o, err := f.options()
-		if err != nil {
+	f.addConfidential(flags)
+	c.RunE = func(c *cobra.Command, _ []string) error { return f.run(c) }
+	return c
+}
+
+// run launches on the platform that the flags name.
+func (f *launchFlags) run(c *cobra.Command) error {
+	if f.platform != "" {
+		if err := f.checkFlags(c); err != nil {
 			return cli.Usage(err, "see safebox-host launch --help")
 		}
-		if err := checkRelease(f.release); err != nil {
-			return err
-		}
-		if o.Configuration, err = f.configuration(); err != nil {
-			return err
-		}
-		return f.launch(c, o)
 	}
-	return c
+	switch f.platform {
+	case release.PlatformSNP, release.PlatformTDX:
+		f.policyGiven = c.Flags().Changed("policy")
+		return f.confidential(c)
+	case release.PlatformNitro:
+		return f.nitro(c)
+	}
+	return f.vtpm(c)
+}
+
+// vtpm launches a machine with a software TPM.
+func (f *launchFlags) vtpm(c *cobra.Command) error {
+	o, err := f.options()
+	if err != nil {
+		return cli.Usage(err, "see safebox-host launch --help")
+	}
+	if err := checkRelease(f.release); err != nil {
+		return err
+	}
+	if o.Configuration, err = f.configuration(); err != nil {
+		return err
+	}
+	return f.launch(c, o)
 }
 
 func (f *launchFlags) launch(c *cobra.Command, o agent.Options) error {
@@ -124,12 +156,17 @@ func (f *launchFlags) print(ctx context.Context, w io.Writer, tools vmm.Tools, s
 	if err != nil {
 		return err
 	}
-	if f.json {
+	return printCommand(w, f.json, args)
+}
+
+// printCommand prints a command for a shell, or as JSON.
+func printCommand(w io.Writer, asJSON bool, args []string) error {
+	if asJSON {
 		return printJSON(w, struct {
 			Args []string `json:"args"`
 		}{args})
 	}
-	_, err = fmt.Fprintln(w, shellCommand(args))
+	_, err := fmt.Fprintln(w, shellCommand(args))
 	return err
 }
 
@@ -157,8 +194,6 @@ func (f *launchFlags) options() (agent.Options, error) {
 		return o, errors.New("--release is missing")
 	case f.platform == "":
 		return o, errors.New("--platform is missing")
-	case f.platform != agent.Platform:
-		return o, fmt.Errorf("unknown platform %q, want %s", f.platform, agent.Platform)
 	case f.vcpus < 1 || f.vcpus > vmm.MaxVCPUs:
 		return o, fmt.Errorf("--vcpus %d, want 1 to %d", f.vcpus, vmm.MaxVCPUs)
 	case f.port < 0 || f.port > 65535:

@@ -22,27 +22,44 @@ const (
 )
 
 // checkRelease refuses a folder whose files are not those that its
-// release.json describes. It is for the operator's sake, against damage and
-// mix-ups: what runs is decided by the guest's measurements.
+// release.json describes, and one without those of platform vtpm.
 func checkRelease(dir string) error {
-	const advice = "make a release folder with: safebox build --out DIR"
-	b, err := readReleaseFile(dir, release.FileName, release.MaxSize)
+	r, err := openRelease(dir)
 	if err != nil {
-		return cli.Usage(fmt.Errorf("opening release: %w", err), advice)
-	}
-	r, err := release.Decode(b)
-	if err != nil {
-		return cli.Usage(fmt.Errorf("opening release: %s: %w", filepath.Join(dir, release.FileName), err), advice)
+		return err
 	}
 	for _, name := range []string{releaseUKI, releaseDisk, releaseCode, releaseVars} {
 		if _, ok := r.Artifact(name); !ok {
-			return cli.Usage(fmt.Errorf("opening release: %s does not list %s", filepath.Join(dir, release.FileName), name), advice)
+			return cli.Usage(fmt.Errorf("opening release: %s does not list %s", filepath.Join(dir, release.FileName), name), releaseAdvice)
 		}
 	}
+	return checkArtifacts(dir, r)
+}
+
+// releaseAdvice says where a release folder comes from.
+const releaseAdvice = "make a release folder with: safebox build --out DIR"
+
+// openRelease reads release.json of a folder.
+func openRelease(dir string) (*release.Release, error) {
+	b, err := readReleaseFile(dir, release.FileName, release.MaxSize)
+	if err != nil {
+		return nil, cli.Usage(fmt.Errorf("opening release: %w", err), releaseAdvice)
+	}
+	r, err := release.Decode(b)
+	if err != nil {
+		return nil, cli.Usage(fmt.Errorf("opening release: %s: %w", filepath.Join(dir, release.FileName), err), releaseAdvice)
+	}
+	return r, nil
+}
+
+// checkArtifacts compares the files of a folder with what its release.json says
+// of them. It is for the operator's sake, against damage and mix-ups: what runs
+// is decided by the guest's measurements.
+func checkArtifacts(dir string, r *release.Release) error {
 	for _, a := range r.Artifacts {
 		content, err := readReleaseFile(dir, a.Name, a.Size)
 		if err != nil {
-			return cli.Usage(fmt.Errorf("opening release: %w", err), advice)
+			return cli.Usage(fmt.Errorf("opening release: %w", err), releaseAdvice)
 		}
 		if err := a.Check(content); err != nil {
 			return cli.Failed(fmt.Errorf("checking release: %s: %w", filepath.Join(dir, a.Name), err), "build it again, or fetch the release again")

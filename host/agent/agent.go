@@ -270,7 +270,7 @@ func Command(ctx context.Context, tools vmm.Tools, store *instance.Store, o Opti
 	if o.Name == "" {
 		o.Name = instance.NewID()
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}

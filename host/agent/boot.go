@@ -46,7 +46,7 @@ type guest struct {
 // boot starts the machine once and stays until its end. On every way out the
 // machine and its TPM have ended.
 func (l *launch) boot(ctx context.Context, m vmm.Machine, deadline time.Time) (reason string, err error) {
-	if m.Port, err = freePort(); err != nil {
+	if m.Port, err = FreePort(); err != nil {
 		return ByFailure, err
 	}
 	g := &guest{
@@ -299,7 +299,7 @@ const maxQuoted = 120
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }
 
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("choosing a port for the machine: %w", err)
