@@ -1,7 +1,3 @@
-// Package kernel reads what the builder needs to know of a Linux kernel image.
-//
-// It implements Linux Documentation/arch/x86/boot.rst (6.12), "The Real-Mode
-// Kernel Header", boot protocol 2.00 and later.
 package kernel
 
 import (
