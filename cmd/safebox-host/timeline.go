@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,13 +19,17 @@ import (
 type timeline struct {
 	out, err io.Writer
 	json     bool
-	failed   error // of the first write that failed
+	steps    []agent.Event // until the guest is ready
+	failed   error         // of the first write that failed
 }
 
 func (t *timeline) event(e agent.Event) {
+	if e.Kind == agent.Step {
+		t.steps = append(t.steps, e)
+	}
 	var err error
 	if t.json {
-		err = printJSON(t.out, wireEvent(e))
+		err = printJSON(t.out, t.wire(e))
 	} else {
 		err = t.text(e)
 	}
@@ -48,13 +54,40 @@ func (t *timeline) text(e agent.Event) error {
 	case agent.Note:
 		return t.line(e, "note: "+e.Detail)
 	case agent.Ready:
-		err := t.line(e, "ready; root certificate of its TPM: "+e.Instance.TPMRoot)
+		err := t.line(e, "longest steps: "+textLongest(t.steps))
+		err = errors.Join(err, t.line(e, "ready; root certificate of its TPM: "+e.Instance.TPMRoot))
 		_, outErr := fmt.Fprintf(t.out, "ready %s\n", e.Instance.URL)
 		return errors.Join(err, outErr)
 	case agent.Stopped:
 		return t.line(e, "stopped: "+e.Reason)
 	}
 	return fmt.Errorf("unknown event %q", e.Kind)
+}
+
+// listedSteps is how many of the longest steps are named when a guest is ready.
+const listedSteps = 5
+
+// longest gives the longest steps, the longest first.
+func longest(steps []agent.Event) []agent.Event {
+	sorted := slices.Clone(steps)
+	slices.SortStableFunc(sorted, func(a, b agent.Event) int { return cmp.Compare(b.Duration, a.Duration) })
+	return sorted[:min(len(sorted), listedSteps)]
+}
+
+func textLongest(steps []agent.Event) string {
+	var texts []string
+	for _, e := range longest(steps) {
+		texts = append(texts, fmt.Sprintf("%s %.3fs", e.Name, e.Duration.Seconds()))
+	}
+	return strings.Join(texts, ", ")
+}
+
+func wireLongest(steps []agent.Event) []longestStep {
+	list := []longestStep{}
+	for _, e := range longest(steps) {
+		list = append(list, longestStep{e.Name, e.Duration.Microseconds()})
+	}
+	return list
 }
 
 func (t *timeline) line(e agent.Event, text string) error {
@@ -95,11 +128,16 @@ type (
 		Detail string     `json:"detail"`
 	}
 	readyEvent struct {
-		Event agent.Kind `json:"event"`
-		At    int64      `json:"at_us"`
-		ID    string     `json:"id"`
-		URL   string     `json:"url"`
-		Accel string     `json:"accel"`
+		Event   agent.Kind    `json:"event"`
+		At      int64         `json:"at_us"`
+		ID      string        `json:"id"`
+		URL     string        `json:"url"`
+		Accel   string        `json:"accel"`
+		Longest []longestStep `json:"longest"`
+	}
+	longestStep struct {
+		Name     string `json:"name"`
+		Duration int64  `json:"duration_us"`
 	}
 	stoppedEvent struct {
 		Event  agent.Kind `json:"event"`
@@ -109,7 +147,7 @@ type (
 	}
 )
 
-func wireEvent(e agent.Event) any {
+func (t *timeline) wire(e agent.Event) any {
 	at, i := e.At.Microseconds(), e.Instance
 	switch e.Kind {
 	case agent.Started:
@@ -119,7 +157,7 @@ func wireEvent(e agent.Event) any {
 	case agent.Refused:
 		return refusedEvent{e.Kind, at, e.Name, e.Detail}
 	case agent.Ready:
-		return readyEvent{e.Kind, at, i.ID, i.URL, i.Accel}
+		return readyEvent{e.Kind, at, i.ID, i.URL, i.Accel, wireLongest(t.steps)}
 	case agent.Stopped:
 		return stoppedEvent{e.Kind, at, i.ID, e.Reason}
 	}
