@@ -123,6 +123,8 @@ func contents(a, b []byte, outer kind) *Difference {
 		return executables(a, b)
 	case kindEIF:
 		return enclaves(a, b)
+	case kindIGVM:
+		return igvms(a, b)
 	case kindFirmware:
 		return firmwares(a, b)
 	case kindLog:

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"safebox/measure/gpt"
+	"safebox/measure/igvm"
 )
 
 // kind is a format that this package looks into.
@@ -20,6 +21,7 @@ const (
 	kindInitrd
 	kindELF
 	kindEIF
+	kindIGVM
 	kindFirmware // firmware volumes, with or without OVMF's tables
 	kindLog      // an event log
 	kindJSON
@@ -38,6 +40,8 @@ func (k kind) String() string {
 		return "ELF"
 	case kindEIF:
 		return "EIF"
+	case kindIGVM:
+		return "IGVM"
 	case kindFirmware:
 		return "firmware"
 	case kindLog:
@@ -64,6 +68,7 @@ const (
 	magicZstd = "\x28\xb5\x2f\xfd" // RFC 8878, section 3.1.1
 	magicELF  = "\x7fELF"          // System V ABI, "ELF Identification"
 	magicEIF  = ".eif"             // EIF specification, "EifHeader"
+	magicIGVM = igvm.Magic         // igvm_defs, IGVM_FIXED_HEADER
 
 	magicVolume = "_FVH" // UEFI Platform Initialization 1.8, Volume 3, 3.2.1.1
 	offVolume   = 40
@@ -123,6 +128,8 @@ func outermost(b []byte) kind {
 		return kindDisk
 	case has(0, magicEIF):
 		return kindEIF
+	case has(0, magicIGVM):
+		return kindIGVM
 	case has(len(b)-offFooter, magicFooter), has(offVolume, magicVolume):
 		return kindFirmware
 	case has(offLog, magicLog):

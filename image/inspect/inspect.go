@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"safebox/image/disk/container"
 	"safebox/image/inspect/attested"
 	"safebox/image/inspect/endorsed"
 	"safebox/image/inspect/tree"
@@ -42,8 +43,12 @@ func images() []tree.Format {
 	return []tree.Format{
 		{Kind: "UKI", Match: isUKI, Items: uki},
 		{Kind: "PE image", Match: isPE, Items: image},
-		{Kind: "disk", Match: isDisk, Items: disk},
+		{Kind: "disk", Match: isDisk(container.Raw), Items: rawDisk},
+		{Kind: "qcow2 disk", Match: isDisk(container.QCOW2), Items: diskFile},
+		{Kind: "VHD disk", Match: isDisk(container.VHD), Items: diskFile},
+		{Kind: "GCP disk", Match: isDisk(container.GCP), Items: diskFile},
 		{Kind: "EIF", Match: isEIF, Items: enclave},
+		{Kind: "IGVM", Match: isIGVM, Items: igvmFile},
 		{Kind: "OVMF", Match: isOVMF, Items: firmware},
 		{Kind: "firmware volumes", Match: isVolumes, Items: onlyVolumes},
 		{Kind: "initrd", Match: isInitrd, Items: initramfs},

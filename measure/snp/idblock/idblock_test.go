@@ -100,10 +100,64 @@ func TestVectors(t *testing.T) {
 		if err != nil || !bytes.Equal(again.Encode(), made.Encode()) {
 			t.Errorf("signing twice: got two results: %v", err)
 		}
+		set, err := Make(block, Keys{ID: id, Author: author})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(set.BlockBytes, v.Block) || set.BlockBase64() != base64.StdEncoding.EncodeToString(v.Block) {
+			t.Errorf("set: block: got %x, want %x", set.BlockBytes, v.Block)
+		}
+		if b, err := base64.StdEncoding.DecodeString(set.AuthBase64()); err != nil || !bytes.Equal(b, made.Encode()) || !bytes.Equal(b, set.AuthBytes) {
+			t.Errorf("set: authentication differs from that of Sign: %v", err)
+		}
+		if set.Block != block || !set.AuthorKeyEnabled() {
+			t.Errorf("set: got %+v, author key enabled %t", set.Block, set.AuthorKeyEnabled())
+		}
 		if v.Auth != "" {
 			published(t, from, v, made)
+			unsigned(t, from.File(t, v.Auth), set.AuthBytes)
 		}
 	})
+}
+
+// unsigned compares what virtee/sev made with what is made here, byte for byte
+// outside of the two signatures (AMD 56860, 8.18), whose nonces are random
+// there.
+func unsigned(t *testing.T, want, got []byte) {
+	t.Helper()
+	want, got = bytes.Clone(want), bytes.Clone(got)
+	for _, b := range [][]byte{want, got} {
+		clear(b[0x040:0x240])
+		clear(b[0x680:0x880])
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("authentication: bytes outside of the signatures differ")
+	}
+}
+
+// TestMakeRefuses: what Sign and Encode refuse.
+func TestMakeRefuses(t *testing.T) {
+	good := Block{LaunchDigest: snp.Digest{1}, Policy: DefaultPolicy}
+	for want, c := range map[string]struct {
+		b Block
+		k Keys
+	}{
+		"launch digest at 0x0: got zeros": {Block{Policy: DefaultPolicy}, Keys{ID: rfcKey(t)}},
+		"ID key: got none":                {good, Keys{Author: rfcKey(t)}},
+		"author key: public key: curve":   {good, Keys{ID: rfcKey(t), Author: otherCurve(t)}},
+	} {
+		if s, err := Make(c.b, c.k); err == nil || s != nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, %v, want an error with %q", s, err, want)
+		}
+	}
+	set, err := Make(good, Keys{ID: rfcKey(t)})
+	if err != nil || set.AuthorKeyEnabled() {
+		t.Errorf("without an author: %v", err)
+	}
+	owner := Owner{FamilyID: [16]byte{1}, ImageID: [16]byte{2}, GuestSVN: 3}
+	if got, want := owner.Block(snp.Digest{4}, 5), (Block{snp.Digest{4}, [16]byte{1}, [16]byte{2}, 3, 5}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 }
 
 // published opens what virtee/sev made with the same keys: its signatures are

@@ -46,8 +46,10 @@ func Make(b Block, k Keys) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{BlockBytes: encoded, AuthBytes: auth.Encode()}
-	s.Block, s.Auth, err = Open(s.BlockBytes, s.AuthBytes)
-	return s, err
+	if s.Block, s.Auth, err = Open(s.BlockBytes, s.AuthBytes); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // AuthorKeyEnabled is AUTHOR_KEY_EN of SNP_LAUNCH_FINISH, and
