@@ -5,17 +5,25 @@ import (
 	"fmt"
 	"strconv"
 
+	"safebox/image/disk/container"
+	"safebox/image/disk/sparse"
 	"safebox/measure/fat"
 	"safebox/measure/gpt"
 )
 
-func isDisk(b []byte) bool {
-	const header = gpt.SectorSize // LBA 1
-	return len(b) > header+8 && string(b[header:header+8]) == "EFI PART"
+// isDisk recognises a disk in one format.
+func isDisk(f container.Format) func(b []byte) bool {
+	return func(b []byte) bool {
+		got, err := container.Recognise(bytes.NewReader(b), int64(len(b)))
+		return err == nil && got == f
+	}
 }
 
-func disk(b []byte) ([]Item, error) {
-	r := bytes.NewReader(b)
+// rawDisk describes a disk that is the file.
+func rawDisk(b []byte) ([]Item, error) { return content(bytes.NewReader(b)) }
+
+// content describes a disk as a machine sees it.
+func content(r sparse.Disk) ([]Item, error) {
 	t, err := gpt.Decode(r, r.Size())
 	if err != nil {
 		return nil, err
@@ -41,7 +49,7 @@ func disk(b []byte) ([]Item, error) {
 	return append(items, partitions), nil
 }
 
-func espFiles(p gpt.Partition, r *bytes.Reader) (Item, error) {
+func espFiles(p gpt.Partition, r sparse.Disk) (Item, error) {
 	esp, err := fat.Open(p.Section(r), p.Size())
 	if err != nil {
 		return Item{}, err

@@ -8,10 +8,17 @@ import (
 	"safebox/image/disk/sparse"
 )
 
+// Owner is what the tar says of disk.raw besides its content.
+type Owner struct {
+	Mode, UID, GID int64
+	ModTime        int64 // seconds since 1970
+}
+
 // entry is what a reader learns from the header of disk.raw.
 type entry struct {
 	raw     []byte // with the blocks of the map
-	size    int64  // of the disk
+	owner   Owner
+	size    int64 // of the disk
 	extents []sparse.Extent
 }
 
@@ -48,6 +55,9 @@ func readHeader(r io.Reader) (*entry, error) {
 		return nil, fmt.Errorf("link name, times or padding: got data, want zeros")
 	}
 	e := &entry{raw: b}
+	if err := e.owner.decode(b); err != nil {
+		return nil, err
+	}
 	switch b[offType] {
 	case typeRegular:
 		e.size, e.extents = size, []sparse.Extent{{Size: size}}
@@ -69,6 +79,26 @@ func readHeader(r io.Reader) (*entry, error) {
 		return nil, fmt.Errorf("size: got %d, want %d, the sum of the map", size, got)
 	}
 	return e, nil
+}
+
+func (o *Owner) decode(b []byte) error {
+	for _, f := range []struct {
+		name      string
+		value     *int64
+		off, size int
+	}{
+		{"mode", &o.Mode, offMode, 8},
+		{"owner", &o.UID, offUID, 8},
+		{"group", &o.GID, offGID, 8},
+		{"time", &o.ModTime, offMtime, 12},
+	} {
+		v, err := number(b[f.off : f.off+f.size])
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		*f.value = v
+	}
+	return nil
 }
 
 // readMap reads the map of a sparse file: some entries in the header, the

@@ -28,6 +28,7 @@ const (
 type Image struct {
 	Gzip   gzip.Header
 	Header []byte // of disk.raw in the tar, with the map of its holes
+	Owner  Owner
 
 	size   int64
 	pieces []piece // in the order of the disk
@@ -59,7 +60,7 @@ func open(file *bufio.Reader) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tar header: %w", err)
 	}
-	im.Header, im.size = h.raw, h.size
+	im.Header, im.Owner, im.size = h.raw, h.owner, h.size
 	if err := im.load(z, h.extents); err != nil {
 		return nil, fmt.Errorf("%s: %w", fileName, err)
 	}

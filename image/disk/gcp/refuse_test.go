@@ -73,6 +73,10 @@ func TestDamage(t *testing.T) {
 		"size not octal":     {set(124, "0000012000x"), "size: got"},
 		"negative size":      {set(124, "-0000012000"), "size: got"},
 		"size without end":   {set(135, " "), "size: got"},
+		"mode":               {set(100, "9"), `mode: got "9000644\x00", want octal digits and a NUL`},
+		"owner":              {set(108, "\x80"), "owner: got"},
+		"group":              {set(116, " "), "group: got"},
+		"time":               {set(147, "0"), "time: got"},
 		"link":               {set(156, "1"), `type: got '1'`},
 		"folder":             {set(156, "5"), `type: got '5'`},
 		"extended header":    {set(156, "x"), `type: got 'x'`},
@@ -114,8 +118,13 @@ func TestDamage(t *testing.T) {
 		"shortest end": func(b []byte) []byte { return b[:data+10*4096+1024] },
 	} {
 		b := store(t, change(bytes.Clone(good)))
-		if _, err := Open(bytes.NewReader(b), int64(len(b))); err != nil {
+		im, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
 			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if want := (Owner{Mode: 0o600, UID: 1000, GID: 1000, ModTime: 1732298474}); im.Owner != want && im.Owner != (Owner{Mode: 0o644}) {
+			t.Errorf("%s: got %+v, want %+v", name, im.Owner, want)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 // Image is the disk that an image holds.
 type Image struct {
+	ClusterSize int64 // in bytes
+
 	r    io.ReaderAt
 	size int64
 	maps []mapping // in the order of the disk
@@ -53,7 +55,7 @@ func open(r io.ReaderAt, size int64) (*Image, error) {
 	if err := o.checkTail(); err != nil {
 		return nil, err
 	}
-	return &Image{r: r, size: int64(h.size), maps: o.maps}, nil
+	return &Image{ClusterSize: o.cluster, r: r, size: int64(h.size), maps: o.maps}, nil
 }
 
 // opener reads the tables and notes for what each cluster of the file is used.
