@@ -61,6 +61,7 @@ func TestAssembleLikeUkify(t *testing.T) {
 	stub, addon := read(t, "linuxx64.efi.stub"), read(t, "addonx64.efi.stub")
 	noNX := bytes.Clone(addon)
 	noNX[0x9f] = 0 // DllCharacteristics, the byte with NX_COMPAT
+	longHeader := editSbat(t, stub, func(string) string { return "sbat,1," + strings.Repeat("x", 500) + "\n" })
 	tests := []struct {
 		name         string
 		stub, kernel []byte
@@ -86,6 +87,11 @@ func TestAssembleLikeUkify(t *testing.T) {
 			"list fills the stub's .sbat", stub, longSbat(t, stub, 7),
 			"18d59b8b298ffc3bd581b3ac4138fcf88a637619446fe95930bdec2e1af7ee82",
 			"c85a089acc956d21c2677adfe4bd90007e32933a9cccee7da2370f7869076ca9",
+		},
+		{
+			"list shorter than the stub's", longHeader, addon,
+			"9f5ac3e40f1d586963d1ad31a6fb454b41f1b577ad73d68126d930fab902d844",
+			"a491ddffe5e2ded7989c8ca7b551859533921cc07a4cf07ecec0ab2e147a6f7a",
 		},
 		{
 			"stub without .sbat", addon, addon,
