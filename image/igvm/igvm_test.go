@@ -180,7 +180,7 @@ func TestIDBlock(t *testing.T) {
 		if got, err := igvm.MeasureSNP(f, igvm.Options{Zero: igvm.ZeroNative, KVM: true}); err != nil || got != digest {
 			t.Errorf("%s: got %v, %v, want %v", name, got, err, digest)
 		}
-		signed, err := f.OpenIDBlock()
+		signed, policy, err := f.OpenIDBlock()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func TestIDBlock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(signed.Auth.Encode(), want.AuthBytes) || signed.Block(uint64(g.Policy)) != want.Block {
+		if !bytes.Equal(signed.Auth.Encode(), want.AuthBytes) || policy != uint64(g.Policy) || signed.Block(policy) != want.Block {
 			t.Errorf("%s: not the block that idblock makes", name)
 		}
 		if want.AuthorKeyEnabled() != (keys.Author != nil) {

@@ -41,7 +41,7 @@ func igvmPlatform(f *igvm.File, p igvm.Platform) Item {
 			o    igvm.Options
 		}{
 			{"launch_digest", igvm.Options{}},
-			{"launch_digest_qemu", igvm.Options{Shared: igvm.SharedMeasured, Large: igvm.LargeSplit, KVM: true}},
+			{"launch_digest_qemu", igvm.QEMU()},
 			{"launch_digest_native_zero", igvm.Options{Zero: igvm.ZeroNative, Shared: igvm.SharedMeasured, Large: igvm.LargeSplit}},
 		} {
 			digest, err := igvm.MeasureSNP(f, way.o)

@@ -148,24 +148,26 @@ func (i SNPIDBlock) Append(b []byte) []byte {
 // OpenIDBlock gives the file's ID block once its signatures have been verified,
 // with the policy of the same platform. That its digest is the file's own is
 // for the caller to check.
-func (f *File) OpenIDBlock() (SNPIDBlock, error) {
+func (f *File) OpenIDBlock() (block SNPIDBlock, policy uint64, err error) {
 	var found *SNPIDBlock
 	for _, s := range f.Structures {
 		if b, ok := s.Body.(SNPIDBlock); ok {
 			if found != nil {
-				return SNPIDBlock{}, fmt.Errorf("ID block: got a second one at %#x", s.Offset)
+				return block, 0, fmt.Errorf("ID block: got a second one at %#x", s.Offset)
 			}
 			found = &b
 		}
 	}
 	if found == nil {
-		return SNPIDBlock{}, errors.New("ID block: got none")
+		return block, 0, errors.New("ID block: got none")
 	}
-	policy, err := f.policy(found.Mask)
-	if err != nil {
-		return SNPIDBlock{}, err
+	if policy, err = f.policy(found.Mask); err != nil {
+		return block, 0, err
 	}
-	return *found, found.Auth.Verify(found.Block(policy))
+	if err := found.Auth.Verify(found.Block(policy)); err != nil {
+		return block, 0, err
+	}
+	return *found, policy, nil
 }
 
 // policy is the guest policy of a platform.

@@ -75,7 +75,7 @@ func programs() map[string]Options {
 		"igvmmeasure-native-zero": {
 			Zero: ZeroNative, Shared: SharedMeasured, Insert: InsertFirst, Large: LargeSplit,
 		},
-		"qemu": {Shared: SharedMeasured, Large: LargeSplit, KVM: true},
+		"qemu": QEMU(),
 	}
 }
 

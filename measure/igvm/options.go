@@ -68,3 +68,6 @@ type Options struct {
 	// Trace gets every page of an SEV-SNP launch in order, if not nil.
 	Trace func(snp.Page)
 }
+
+// QEMU are the choices of QEMU 10.1 with SEV-SNP on KVM.
+func QEMU() Options { return Options{Shared: SharedMeasured, Large: LargeSplit, KVM: true} }

@@ -30,7 +30,7 @@ never makes the value right: exit code 1.`,
 		// would begin at 4 MiB, takes longer than they do.
 		PersistentPreRun: func(*cobra.Command, []string) { debug.SetGCPercent(200) },
 	}
-	for _, platform := range []*cobra.Command{snpCommand(), sevCommand(), sevesCommand(), tdxCommand(), nitroCommand(), nitroTPMCommand(), tpmCommand(), allCommand()} {
+	for _, platform := range []*cobra.Command{snpCommand(), sevCommand(), sevesCommand(), tdxCommand(), nitroCommand(), nitroTPMCommand(), tpmCommand(), igvmCommand(), allCommand()} {
 		platform.PreRunE = checkFlags
 		c.AddCommand(platform)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"safebox/cmd/internal/cli"
+	"safebox/image/disk/container"
 	"safebox/image/inspect"
 	"safebox/measure/eventlog"
 	"safebox/measure/tpm"
@@ -184,7 +185,11 @@ func (f *tpmFlags) input() (tpm.Input, error) {
 		if err != nil {
 			return in, err
 		}
-		in.Boot, in.Disk, in.DiskSize = tpm.ESP, bytes.NewReader(b), int64(len(b))
+		disk, err := container.Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return in, cli.Usage(fmt.Errorf("%s: %w", f.disk, err), "see what safebox inspect says about the file")
+		}
+		in.Boot, in.Disk, in.DiskSize = tpm.ESP, disk, disk.Size()
 		return in, nil
 	}
 	boot, err := tpm.ParseBoot(f.boot)
