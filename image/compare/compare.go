@@ -115,6 +115,12 @@ func contents(a, b []byte, outer kind) *Difference {
 	switch kindA {
 	case kindDisk:
 		return disks(a, b)
+	case kindQCOW2:
+		return diskFiles(a, b, qcow2Layout)
+	case kindVHD:
+		return diskFiles(a, b, vhdLayout)
+	case kindGCP:
+		return diskFiles(a, b, gcpLayout)
 	case kindPE:
 		return images(a, b, outer)
 	case kindInitrd:

@@ -3,20 +3,31 @@ package compare
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 
+	"safebox/image/disk/sparse"
 	"safebox/measure/fat"
 	"safebox/measure/gpt"
 )
 
-// disks compares two disks: the files in EFI system partitions first, because
-// sizes, tables and checksums follow from them; then the size, the partition
-// table, the rest.
+// disks compares two raw disks.
 func disks(a, b []byte) *Difference {
-	tableA, errA := gpt.Decode(bytes.NewReader(a), int64(len(a)))
-	tableB, errB := gpt.Decode(bytes.NewReader(b), int64(len(b)))
+	if d := diskContents(bytes.NewReader(a), bytes.NewReader(b)); d != nil {
+		return d
+	}
+	return firstByte(a, b)
+}
+
+// diskContents compares two disks as a machine sees them: the files in EFI
+// system partitions first, because sizes, tables and checksums follow from
+// them; then the size, the partition table, the rest. It returns nil if they
+// are equal.
+func diskContents(a, b sparse.Disk) *Difference {
+	tableA, errA := gpt.Decode(a, a.Size())
+	tableB, errB := gpt.Decode(b, b.Size())
 	var errFileA, errFileB error
 	if errA == nil && errB == nil {
 		var d *Difference
@@ -24,32 +35,84 @@ func disks(a, b []byte) *Difference {
 		if d != nil {
 			return d
 		}
+		if a.Size() != b.Size() {
+			return sizes(int(a.Size()), int(b.Size()))
+		}
 	}
-	if errA == nil && errB == nil && len(a) != len(b) {
-		return sizes(len(a), len(b))
-	}
-	table := tableB
-	layout := b
+	table, layout := tableB, b
 	if errB != nil {
 		table, layout = tableA, a
 	}
+	var spans []span
 	if table != nil {
-		if d := firstSpan(a, b, diskSpans(layout, table)); d != nil {
-			return d.refused(errA, errB).refused(errFileA, errFileB)
+		var err error
+		if spans, err = diskSpans(layout, table); err != nil {
+			return unread(err)
 		}
 	}
-	return firstByte(a, b).refused(errA, errB)
+	// What no span names is counted from the start of the disk.
+	spans = append(spans, span{size: max(a.Size(), b.Size()), late: true})
+	return firstDiskSpan(a, b, spans).refused(errA, errB).refused(errFileA, errFileB)
+}
+
+// firstDiskSpan is firstSpan for disks that are not in memory.
+func firstDiskSpan(a, b sparse.Disk, spans []span) *Difference {
+	for _, late := range []bool{false, true} {
+		for _, s := range spans {
+			if s.late != late {
+				continue
+			}
+			d, err := s.differ(a, b)
+			if err != nil {
+				return unread(err)
+			}
+			if d != nil {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+// differ compares a span of two disks.
+func (s span) differ(a, b sparse.Disk) (*Difference, error) {
+	endA, endB := min(s.off+s.size, a.Size()), min(s.off+s.size, b.Size())
+	at, err := sparse.Differ(a, b, s.off, min(endA, endB))
+	if err != nil || at < 0 && endA == endB {
+		return nil, err
+	}
+	if s.form != formBytes {
+		at, endA, endB = s.off, max(endA, s.off), max(endB, s.off)
+	} else if at < 0 {
+		return sizes(int(max(endA-s.off, 0)), int(max(endB-s.off, 0))).in(s.path...), nil
+	} else {
+		endA, endB = at+1, at+1
+	}
+	partA, partB := make([]byte, endA-at), make([]byte, endB-at)
+	if err := errors.Join(sparse.ReadFull(a, partA, at), sparse.ReadFull(b, partB, at)); err != nil {
+		return nil, err
+	}
+	if s.form != formBytes {
+		return s.show(partA, partB), nil
+	}
+	d := &Difference{What: fmt.Sprintf("byte %d", at-s.off), A: hexByte(partA[0]), B: hexByte(partB[0])}
+	return d.in(s.path...), nil
+}
+
+// unread is what is left to say of disks of which a part could not be read.
+func unread(err error) *Difference {
+	return &Difference{What: "content", A: "not compared", B: "equal", Note: clip(err.Error())}
 }
 
 // systemPartitions compares the files of the EFI system partitions. The errors
 // say why a side could not be read.
-func systemPartitions(a, b []byte, tableA, tableB *gpt.Table) (d *Difference, errA, errB error) {
+func systemPartitions(a, b sparse.Disk, tableA, tableB *gpt.Table) (d *Difference, errA, errB error) {
 	for i := range min(len(tableA.Partitions), len(tableB.Partitions)) {
 		pa, pb := tableA.Partitions[i], tableB.Partitions[i]
 		if pa.Type != gpt.ESP() || pb.Type != gpt.ESP() {
 			continue
 		}
-		d, errA, errB = partitionFiles(pa.Section(bytes.NewReader(a)), pb.Section(bytes.NewReader(b)))
+		d, errA, errB = partitionFiles(pa.Section(a), pb.Section(b))
 		if d != nil || errA != nil || errB != nil {
 			return d.in(partitionName(i, pb)), errA, errB
 		}
@@ -184,7 +247,7 @@ func bootFields() []gptField {
 
 // diskSpans lists the regions of a disk by the table of layout, the side that
 // could be decoded.
-func diskSpans(layout []byte, t *gpt.Table) []span {
+func diskSpans(layout sparse.Disk, t *gpt.Table) ([]span, error) {
 	spans := []span{{path: []string{"protective MBR"}, off: 0, size: gpt.SectorSize}}
 	add := func(where []string, base int64, fields []gptField) {
 		for _, f := range fields {
@@ -192,9 +255,12 @@ func diskSpans(layout []byte, t *gpt.Table) []span {
 			spans = append(spans, span{path: path, off: base + f.off, size: f.size, form: f.form, late: f.late})
 		}
 	}
-	primary, backup := int64(gpt.SectorSize), int64(len(layout))-gpt.SectorSize
+	primary, backup := int64(gpt.SectorSize), layout.Size()-gpt.SectorSize
 	add([]string{"GPT header"}, primary, headerFields())
-	array, n := entryArray(layout[primary:])
+	array, n, err := entryArray(layout, primary)
+	if err != nil {
+		return nil, err
+	}
 	for i := range n {
 		add([]string{fmt.Sprintf("GPT entry %d", i+1)}, array+i*entrySize, partitionFields())
 	}
@@ -205,16 +271,23 @@ func diskSpans(layout []byte, t *gpt.Table) []span {
 		}
 		spans = append(spans, span{path: []string{name}, off: p.Offset(), size: p.Size()})
 	}
-	array, n = entryArray(layout[backup:])
+	if array, n, err = entryArray(layout, backup); err != nil {
+		return nil, err
+	}
 	for i := range n {
 		add([]string{fmt.Sprintf("backup GPT entry %d", i+1)}, array+i*entrySize, partitionFields())
 	}
 	add([]string{"backup GPT header"}, backup, headerFields())
-	return spans
+	return spans, nil
 }
 
-// entryArray finds the entries that belong to a header that gpt has checked.
-func entryArray(header []byte) (off, n int64) {
-	off = int64(binary.LittleEndian.Uint64(header[offEntryLBA:])) * gpt.SectorSize
-	return off, int64(binary.LittleEndian.Uint32(header[offEntryCount:]))
+// entryArray finds the entries that belong to the header at an offset, which
+// gpt has checked.
+func entryArray(disk sparse.Disk, header int64) (off, n int64, err error) {
+	b := make([]byte, gpt.SectorSize)
+	if err := sparse.ReadFull(disk, b, header); err != nil {
+		return 0, 0, err
+	}
+	off = int64(binary.LittleEndian.Uint64(b[offEntryLBA:])) * gpt.SectorSize
+	return off, int64(binary.LittleEndian.Uint32(b[offEntryCount:])), nil
 }

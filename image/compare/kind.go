@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"unicode/utf8"
 
-	"safebox/measure/gpt"
+	"safebox/image/disk/container"
 	"safebox/measure/igvm"
 )
 
@@ -17,6 +17,9 @@ const (
 	kindNone kind = iota // no component: the outermost file
 	kindData             // any other bytes
 	kindDisk
+	kindQCOW2 // a disk in a file of that format
+	kindVHD
+	kindGCP
 	kindPE
 	kindInitrd
 	kindELF
@@ -32,6 +35,12 @@ func (k kind) String() string {
 	switch k {
 	case kindDisk:
 		return "disk"
+	case kindQCOW2:
+		return "qcow2 disk"
+	case kindVHD:
+		return "VHD disk"
+	case kindGCP:
+		return "GCP disk"
 	case kindPE:
 		return "PE"
 	case kindInitrd:
@@ -60,7 +69,6 @@ func (k kind) String() string {
 func (k kind) readable() bool { return k == kindJSON || k == kindText }
 
 const (
-	magicDisk = "EFI PART"         // UEFI 2.10, table 5-5, at the second sector
 	magicPE   = "MZ"               // PE Format, "MS-DOS Stub (Image Only)"
 	offPE     = 0x3c               // the same: where the signature is
 	peMagic   = "PE\x00\x00"       // PE Format, "Signature (Image Only)"
@@ -123,9 +131,10 @@ func outermost(b []byte) kind {
 	has := func(off int, magic string) bool {
 		return off >= 0 && off <= len(b) && bytes.HasPrefix(b[off:], []byte(magic))
 	}
+	if f, err := container.Recognise(bytes.NewReader(b), int64(len(b))); err == nil {
+		return diskKind(f)
+	}
 	switch {
-	case has(gpt.SectorSize, magicDisk):
-		return kindDisk
 	case has(0, magicEIF):
 		return kindEIF
 	case has(0, magicIGVM):
@@ -136,6 +145,19 @@ func outermost(b []byte) kind {
 		return kindLog
 	}
 	return kindData
+}
+
+func diskKind(f container.Format) kind {
+	switch f {
+	case container.QCOW2:
+		return kindQCOW2
+	case container.VHD:
+		return kindVHD
+	case container.GCP:
+		return kindGCP
+	case container.Raw:
+	}
+	return kindDisk
 }
 
 func isPE(b []byte) bool {

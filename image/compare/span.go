@@ -24,6 +24,7 @@ type form int
 const (
 	formBytes  form = iota // the first byte, counted from the start of the span
 	formNumber             // the value, little endian
+	formBig                // the value, big endian
 	formText               // the value, quoted
 	formGUID
 )
@@ -71,6 +72,10 @@ func (s span) value(b []byte) string {
 		return fmt.Sprintf("0x%x", binary.LittleEndian.Uint64(wide[:]))
 	case formGUID:
 		return gpt.GUID(b).String()
+	case formBig:
+		var wide [8]byte
+		copy(wide[8-len(b):], b)
+		return fmt.Sprintf("0x%x", binary.BigEndian.Uint64(wide[:]))
 	case formText:
 		return fmt.Sprintf("%q", bytes.TrimRight(b, " \x00"))
 	case formBytes:
