@@ -192,8 +192,8 @@ func TestUKI(t *testing.T) {
 	}{
 		"equal":           {image, good.uki(t), ""},
 		"init":            {with(func(b *build) { b.init = flip(b.init, 3999) }), image, "f: section .initrd: entry /init: byte 3999: 0x02, want 0x03"},
-		"cmdline":         {with(func(b *build) { b.cmdline = "console=ttyS0 panic=0" }), image, `f: section .cmdline: text: "console=ttyS0 panic=0", want "console=ttyS0 panic=1"`},
-		"longer cmdline":  {with(func(b *build) { b.cmdline += " quiet" }), image, `f: section .cmdline: text: "console=ttyS0 panic=1 quiet", want "console=ttyS0 panic=1"`},
+		"cmdline":         {with(func(b *build) { b.cmdline = "console=ttyS0 panic=0" }), image, `f: section .cmdline: word 2: "panic=0", want "panic=1"`},
+		"longer cmdline":  {with(func(b *build) { b.cmdline += " quiet" }), image, `f: section .cmdline: word 3: "quiet", want none`},
 		"kernel":          {with(func(b *build) { b.kernel = flip(b.kernel, len(b.kernel)-200) }), image, "f: section .linux: section ..."},
 		"section missing": {image, with(func(b *build) { b.extra = []uki.Section{{Name: ".uname", Data: []byte("6.12")}} }), "f: section .uname: none, want 4 bytes"},
 		"section extra":   {with(func(b *build) { b.extra = []uki.Section{{Name: ".osrel", Data: []byte("ID=x")}} }), image, "f: section .osrel: 4 bytes, want none"},
@@ -201,7 +201,7 @@ func TestUKI(t *testing.T) {
 		"checksum":        {set(pe+24+64, "\x01"), image, "f: optional header: CheckSum: 0x1, want 0x0"},
 		"subsystem":       {set(pe+24+68, "\x0b\x00"), image, "f: optional header: Subsystem: 0xb, want 0xa (the first can't be read: parsing PE: optional header ..."},
 		"characteristics": {set(table+36, "\x21"), image, "f: header of section .text: Characteristics: ..."},
-		"padding":         {set(len(image)-1, "\x01"), image, "f: section .initrd: byte ..."},
+		"padding":         {set(len(image)-1, "\x01"), image, "f: section .sbat: byte 511: 0x01, want 0x00"}, // ukify puts .sbat last; FileAlignment is 512
 		"trailing":        {append(slices.Clone(image), 0), image, "f: size: ..."},
 		"not a PE":        {set(pe, "XX"), image, "f: byte ..."},
 	}
@@ -228,7 +228,7 @@ func TestDisk(t *testing.T) {
 	}{
 		"equal":         {image, good.disk(t), ""},
 		"init":          {with(func(b *build) { b.init = flip(b.init, 7) }), image, boot + "EFI/BOOT/BOOTX64.EFI: section .initrd: entry /init: byte 7: 0x02, want 0x03"},
-		"cmdline":       {with(func(b *build) { b.cmdline += "0" }), image, boot + `EFI/BOOT/BOOTX64.EFI: section .cmdline: text: "console=ttyS0 panic=10", want "console=ttyS0 panic=1"`},
+		"cmdline":       {with(func(b *build) { b.cmdline += "0" }), image, boot + `EFI/BOOT/BOOTX64.EFI: section .cmdline: word 2: "panic=10", want "panic=1"`},
 		"file missing":  {image, with(func(b *build) { b.esp = []disk.File{{Path: "loader/x.conf", Data: []byte("x")}} }), boot + "loader: none, want directory"},
 		"file extra":    {with(func(b *build) { b.esp = []disk.File{{Path: "EFI/x", Data: []byte("x")}} }), image, boot + "EFI/x: 1 byte, want none"},
 		"size":          {with(func(b *build) { b.size = int64(len(image)) + mib }), image, "f: size: 37748736 bytes, want 36700160 bytes"},

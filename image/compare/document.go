@@ -62,12 +62,27 @@ func jsonText(v any) string {
 	return string(b)
 }
 
-// jsonObjects goes by the sorted names. In a release this puts artifacts before
-// the measurements that follow from them.
-func jsonObjects(a, b map[string]any) *Difference {
+// members orders the names of an object: what a release is made from before what
+// follows from it, references and serial numbers, which repeat other members,
+// last, all others sorted between.
+func members(a, b map[string]any) []string {
+	causes := []string{"type", "kernel", "toolchain", "epoch", "lock_sha256", "inputs", "version", "command_lines"}
+	repeated := []string{"bom-ref", "purl", "serialNumber"}
+	place := func(name string) int {
+		if i := slices.Index(causes, name); i >= 0 {
+			return i
+		}
+		return len(causes) + 1 + slices.Index(repeated, name)
+	}
 	names := slices.Concat(slices.Collect(maps.Keys(a)), slices.Collect(maps.Keys(b)))
 	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
+	names = slices.Compact(names)
+	slices.SortStableFunc(names, func(x, y string) int { return place(x) - place(y) })
+	return names
+}
+
+func jsonObjects(a, b map[string]any) *Difference {
+	for _, name := range members(a, b) {
 		va, inA := a[name]
 		vb, inB := b[name]
 		if !inA || !inB {
@@ -84,26 +99,16 @@ func jsonObjects(a, b map[string]any) *Difference {
 }
 
 func jsonLists(a, b []any) *Difference {
+	if namedA, namedB := elements(a), elements(b); namedA != nil && namedB != nil {
+		return namedLists(namedA, namedB)
+	}
 	for i := range min(len(a), len(b)) {
 		if d := jsonValues(a[i], b[i]); d != nil {
-			return d.in(label(i, a[i], b[i]))
+			return d.in(fmt.Sprintf("[%d]", i))
 		}
 	}
 	if len(a) != len(b) {
 		return &Difference{What: "length", A: fmt.Sprint(len(a)), B: fmt.Sprint(len(b))}
 	}
 	return nil
-}
-
-// label names an element by its name, if both sides agree on it, or else by
-// its number.
-func label(i int, a, b any) string {
-	oa, okA := a.(map[string]any)
-	ob, okB := b.(map[string]any)
-	if okA && okB {
-		if name, ok := oa["name"].(string); ok && name != "" && name == ob["name"] {
-			return clip(name)
-		}
-	}
-	return fmt.Sprintf("[%d]", i)
 }

@@ -98,9 +98,9 @@ func TestEnclaveInside(t *testing.T) {
 		want string
 	}{
 		{"init", other(func(b *build) { b.init = flip(b.init, 5) }), "f: ramdisk 0: entry /init: byte 5: 0x00, want 0x01"},
-		{"cmdline", other(func(b *build) { b.cmdline += " quiet" }), `f: cmdline: text: "console=ttyS0 panic=1 quiet", want "console=ttyS0 panic=1"`},
+		{"cmdline", other(func(b *build) { b.cmdline += " quiet" }), `f: cmdline: word 3: "quiet", want none`},
 		{"kernel", other(func(b *build) { b.kernel = flip(b.kernel, after(t, b.kernel, "LoaderInfo", 0)) }), "f: kernel: section .sdmagic: ..."},
-		{"second", image(good, func(l []eifSection) { l[4].data = []byte("second ramdisc") }), `f: ramdisk 1: text: "second ramdisc", want "second ramdisk"`},
+		{"second", image(good, func(l []eifSection) { l[4].data = []byte("second ramdisc") }), `f: ramdisk 1: word 2: "ramdisc", want "ramdisk"`},
 		{"metadata", image(good, func(l []eifSection) { l[2].data = bytes.Replace(l[2].data, []byte(`"1"`), []byte(`"2"`), 1) }), `f: metadata: ImageVersion: "2", want "1"`},
 		{"version", header(5), "f: byte 5: 0x05, want 0x04 (the first can't be read: parsing EIF: header: version at 0x4: ..."},
 		{"memory", header(0xf), "f: header: default memory: 1, want 0"},

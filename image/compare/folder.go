@@ -73,17 +73,19 @@ func Order(names []string) []string {
 	all := slices.Clone(names)
 	slices.Sort(all)
 	all = slices.Compact(all)
-	rank := func(name string) int {
-		if i := slices.Index(buildOrder(), name); i >= 0 {
-			return i
-		}
-		if name == lastFile {
-			return len(buildOrder()) + 1
-		}
-		return len(buildOrder())
-	}
 	slices.SortStableFunc(all, func(x, y string) int { return rank(x) - rank(y) })
 	return all
+}
+
+// rank is the place of a file in Order.
+func rank(name string) int {
+	if i := slices.Index(buildOrder(), name); i >= 0 {
+		return i
+	}
+	if name == lastFile {
+		return len(buildOrder()) + 1
+	}
+	return len(buildOrder())
 }
 
 func files(name string, a, b fs.FS, inA, inB bool) (*Difference, error) {

@@ -9,8 +9,23 @@ import (
 // maxShown bounds the part of a line that is shown.
 const maxShown = 120
 
-// texts compares line by line.
+// texts compares two texts of one form: kernel configurations option by option,
+// command lines word by word, others line by line.
 func texts(a, b []byte) *Difference {
+	if optionsA, optionsB := kernelConfig(a), kernelConfig(b); optionsA != nil && optionsB != nil {
+		if d := configs(optionsA, optionsB); d != nil {
+			return d
+		}
+	}
+	if wordsA, wordsB := commandLine(a), commandLine(b); wordsA != nil && wordsB != nil {
+		if d := words(wordsA, wordsB); d != nil {
+			return d
+		}
+	}
+	return lines(a, b)
+}
+
+func lines(a, b []byte) *Difference {
 	linesA, linesB := bytes.Split(a, []byte{'\n'}), bytes.Split(b, []byte{'\n'})
 	for i := range min(len(linesA), len(linesB)) {
 		if !bytes.Equal(linesA[i], linesB[i]) {
