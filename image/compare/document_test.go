@@ -26,7 +26,7 @@ func TestElements(t *testing.T) {
 		want    string
 	}{
 		"register":        {releaseText, []string{"e2", "e3"}, `f: measurements: vtpm esp sha384: registers: pcr4: value: "e3", want "e2"`},
-		"init and initrd": {releaseText, []string{`"a2"`, `"a4"`, "a3", "a5", "e1", "e3"}, `f: artifacts: safebox-init: sha256: "a5", want "a3"`},
+		"init and initrd": {releaseText, []string{`"a2"`, `"a4"`, `"a3"`, `"a5"`, "e1", "e3"}, `f: artifacts: safebox-init: sha256: "a5", want "a3"`},
 		"input":           {releaseText, []string{"b2", "b3", "a1", "a4"}, `f: inputs: stub: sha256: "b3", want "b2"`},
 		"lock":            {releaseText, []string{"d1", "d2", "b2", "b3", "a1", "a4"}, `f: lock_sha256: "d2", want "d1"`},
 		"toolchain":       {releaseText, []string{"1.26.8", "1.26.9", "d1", "d2"}, `f: toolchain: go: "1.26.9", want "1.26.8"`},
