@@ -299,6 +299,7 @@ const maxQuoted = 120
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }
 
+// FreePort finds a port of 127.0.0.1 that nobody has at the moment.
 func FreePort() (int, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -13,12 +13,11 @@ import (
 // igvmOracle is a file that measure/igvm/testdata/oracle.py wrote.
 func igvmOracle(t *testing.T, name string) []byte {
 	t.Helper()
-	packed, err := os.Open("../../measure/igvm/testdata/" + name + ".igvm.gz")
+	packed, err := os.ReadFile("../../measure/igvm/testdata/" + name + ".igvm.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer packed.Close()
-	r, err := gzip.NewReader(packed)
+	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		t.Fatal(err)
 	}

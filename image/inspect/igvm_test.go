@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"io"
@@ -12,12 +13,11 @@ import (
 // computed.
 func igvmOracle(t *testing.T, name string) (b []byte, snp map[string]string, mrtd string) {
 	t.Helper()
-	packed, err := os.Open("../../measure/igvm/testdata/" + name + ".igvm.gz")
+	packed, err := os.ReadFile("../../measure/igvm/testdata/" + name + ".igvm.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer packed.Close()
-	r, err := gzip.NewReader(packed)
+	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,11 +9,11 @@ const MaxPages = 2 << 30 / pageSize
 type ZeroPages uint8
 
 const (
-	// ZeroAsNormal: as a normal page that holds zeros. So has the format it, and
+	// ZeroAsNormal means: as a normal page that holds zeros. So has the format it, and
 	// so do igvm-ms and QEMU 10.1, which hands such a page to KVM as a normal one
 	// (target/i386/sev.c, cgs_set_guest_state).
 	ZeroAsNormal ZeroPages = iota
-	// ZeroNative: as a page that the firmware clears (PAGE_TYPE_ZERO). So do
+	// ZeroNative means: as a page that the firmware clears (PAGE_TYPE_ZERO). So do
 	// loaders for which igvmmeasure has --native-zero.
 	ZeroNative
 )
@@ -22,9 +22,9 @@ const (
 type SharedPages uint8
 
 const (
-	// SharedSkipped: not at all. So do the format and igvm-ms.
+	// SharedSkipped means: not at all. So do the format and igvm-ms.
 	SharedSkipped SharedPages = iota
-	// SharedMeasured: as if it were private, by its other flags. So do
+	// SharedMeasured means: as if it were private, by its other flags. So do
 	// igvmmeasure and QEMU 10.1, which don't know the flag.
 	SharedMeasured
 )
@@ -33,9 +33,9 @@ const (
 type InsertedPages uint8
 
 const (
-	// InsertAll: all of them. So do the format, igvm-ms and QEMU.
+	// InsertAll means: all of them. So do the format, igvm-ms and QEMU.
 	InsertAll InsertedPages = iota
-	// InsertFirst: the first one alone. So does igvmmeasure.
+	// InsertFirst means: the first one alone. So does igvmmeasure.
 	InsertFirst
 )
 
@@ -43,9 +43,9 @@ const (
 type LargePages uint8
 
 const (
-	// LargeRefused: an error. So does igvm-ms.
+	// LargeRefused means: an error. So does igvm-ms.
 	LargeRefused LargePages = iota
-	// LargeSplit: it is measured as 512 pages of 4 KiB. So do igvmmeasure and
+	// LargeSplit means: it is measured as 512 pages of 4 KiB. So do igvmmeasure and
 	// KVM.
 	LargeSplit
 )
