@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"safebox/image"
 	"safebox/image/compare"
 	"safebox/verifier/release"
 )
@@ -95,7 +96,7 @@ func readRegular(name string, limit int64) ([]byte, error) {
 // Request tells what the release was built with. What this version cannot
 // build shows as a difference: the rebuilt release lacks it.
 func (p *Published) Request() Request {
-	r := Request{Kernel: p.Release.Kernel, Platforms: []string{"vtpm"}}
+	r := Request{Kernel: p.Release.Kernel, Platforms: []string{release.PlatformVTPM}}
 	add := func(platform string) {
 		if !slices.Contains(r.Platforms, platform) {
 			r.Platforms = append(r.Platforms, platform)
@@ -107,18 +108,10 @@ func (p *Published) Request() Request {
 	for _, m := range p.Release.Measurements {
 		add(m.Platform)
 	}
-	for _, d := range diskFiles() {
-		if _, ok := p.Release.Artifact(d.file); ok {
-			r.Disks = append(r.Disks, d.format)
+	for _, container := range image.Disks() {
+		if _, ok := p.Release.Artifact(image.DiskName(container)); ok {
+			r.Disks = append(r.Disks, container)
 		}
 	}
 	return r
-}
-
-// diskFile is the artifact that a disk format makes.
-type diskFile struct{ format, file string }
-
-// diskFiles lists the formats that a build makes on demand.
-func diskFiles() []diskFile {
-	return []diskFile{{"qcow2", "safebox.qcow2"}, {"vhd", "safebox.vhd"}, {"gcp", "safebox.gcp.tar.gz"}}
 }

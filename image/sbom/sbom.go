@@ -44,7 +44,7 @@ type Artifact struct {
 	Program []byte
 }
 
-// Encode gives the canonical bytes of the bill. A name in From that is not in
+// Encode gives the bytes of the bill. A name in From that is not in
 // the bill, or means two things, is an error: the graph has no holes.
 func (b Bill) Encode() ([]byte, error) {
 	bom, err := b.bom()
@@ -64,23 +64,6 @@ func encode(bom *cdx.BOM) ([]byte, error) {
 	e := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false)
 	err := e.EncodeVersion(bom, cdx.SpecVersion1_6)
 	return out.Bytes(), err
-}
-
-// initName is the one Go program of a release.
-const initName = "safebox-init"
-
-// Encode gives the bill for a release's inputs and artifacts without what they
-// are made of. goBinary is the init, whose build information names its modules.
-func Encode(inputs []release.Input, artifacts []release.Artifact, goBinary []byte) ([]byte, error) {
-	b := Bill{Packages: inputs}
-	for _, a := range artifacts {
-		listed := Artifact{Artifact: a}
-		if a.Name == initName {
-			listed.Program = goBinary
-		}
-		b.Artifacts = append(b.Artifacts, listed)
-	}
-	return b.Encode()
 }
 
 // rootRef is the reference of the release itself, the root of the graph.
