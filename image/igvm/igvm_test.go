@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"safebox/measure/ovmf"
 	"safebox/measure/snp"
 	"safebox/measure/snp/idblock"
+	"safebox/verifier/release"
 )
 
 // launch is that of the pinned firmware, with hashes of nothing in particular.
@@ -96,6 +99,39 @@ func TestSNP(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkStructures(t, f, l, vcpus)
+	}
+}
+
+// TestOracle: the files of the machines for which image/testdata/launch.py, no
+// Go program, computed launch digests measure to these.
+func TestOracle(t *testing.T) {
+	text, err := os.ReadFile("../testdata/launch.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var o struct {
+		CommandLine string `json:"command_line"`
+		SNP         *release.SNP
+	}
+	if err := json.Unmarshal(text, &o); err != nil {
+		t.Fatal(err)
+	}
+	if len(o.SNP.Shapes) == 0 {
+		t.Fatal("no shapes")
+	}
+	kernel := snp.KernelHashes{CommandLine: snp.HashCommandLine(o.CommandLine)}
+	for to, from := range map[*[32]byte]string{&kernel.Kernel: o.SNP.KernelSHA256, &kernel.Initrd: o.SNP.InitrdSHA256} {
+		if n, err := hex.Decode(to[:], []byte(from)); err != nil || n != 32 {
+			t.Fatal(n, err)
+		}
+	}
+	for _, shape := range o.SNP.Shapes {
+		l := launch(t, shape.VCPUs)
+		l.CPU, l.Kernel = shape.CPUSignature, &kernel
+		_, got, err := SNP(Guest{Launch: l, Policy: idblock.DefaultPolicy, Zero: igvm.ZeroNative})
+		if err != nil || got.String() != shape.LaunchDigest {
+			t.Errorf("%s: got %v, %v, want %s", shape.Name, got, err, shape.LaunchDigest)
+		}
 	}
 }
 
