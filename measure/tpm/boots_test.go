@@ -169,7 +169,7 @@ func readBootInputs(t testing.TB) *bootInputs {
 // input puts together what the case was booted from.
 func (in *bootInputs) input(t testing.TB, c bootCase) Input {
 	t.Helper()
-	out := Input{Boot: c.boot, UKI: in.uki(t, c), Firmware: in.firmware[c.firmware]}
+	out := Input{Boot: c.boot, UKI: in.uki(t, c), Firmware: in.firmware[c.firmware], VCPUs: 2, Memory: 1 << 30}
 	if strings.HasPrefix(c.load, "@") {
 		if _, err := fmt.Sscanf(c.load, "@%d", &out.Profile); err != nil {
 			t.Fatal(err)

@@ -28,22 +28,27 @@ func (e *UnknownFirmwareError) Hint() string {
 	return "use the pinned OVMF_CODE_4M.fd, or learn this firmware's values from one labelled golden boot"
 }
 
-// findFirmware looks a firmware up by the hash of its file.
-func findFirmware(code []byte) (golden.Firmware, error) {
+// findFirmware looks a firmware up by the hash of its file. There may be several
+// entries, for different machines.
+func findFirmware(code []byte) ([]golden.Firmware, error) {
 	sum := sha256.Sum256(code)
 	name := hex.EncodeToString(sum[:])
+	var found []golden.Firmware
 	for _, f := range append(golden.KnownFirmware(), golden.SecureBootFirmware()...) {
 		if f.SHA256 == name {
-			return f, nil
+			found = append(found, f)
 		}
 	}
-	return golden.Firmware{}, &UnknownFirmwareError{SHA256: name}
+	if len(found) == 0 {
+		return nil, &UnknownFirmwareError{SHA256: name}
+	}
+	return found, nil
 }
 
 // firmware is a firmware that is known, taken apart.
 type firmware struct {
-	golden.Firmware
-	dxe []byte // volume DXEFV
+	seen []golden.Firmware // at least one, equal but for the machine
+	dxe  []byte            // volume DXEFV
 }
 
 // openFirmware returns nil if there is no code.
@@ -51,7 +56,7 @@ func openFirmware(code []byte) (*firmware, error) {
 	if code == nil {
 		return nil, nil
 	}
-	known, err := findFirmware(code)
+	seen, err := findFirmware(code)
 	if err != nil {
 		return nil, err
 	}
@@ -59,20 +64,38 @@ func openFirmware(code []byte) (*firmware, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &firmware{Firmware: known, dxe: dxe}, nil
+	return &firmware{seen: seen, dxe: dxe}, nil
+}
+
+// secureBoot reports whether the firmware was built with Secure Boot.
+func (fw *firmware) secureBoot() bool { return fw.seen[0].SecureBoot }
+
+// on finds what is known of the firmware on such a machine.
+func (fw *firmware) on(vcpus int, memory int64) (golden.Firmware, bool) {
+	for _, f := range fw.seen {
+		if f.VCPUs == 0 && f.Memory == 0 || f.VCPUs == vcpus && f.Memory == memory {
+			return f, true
+		}
+	}
+	return golden.Firmware{}, false
 }
 
 // firmware is PCR 0, the firmware itself: its version, the volume that PEI runs
 // from, the volume that it unpacks DXE from (edk2 SecurityPkg, Tcg2Pei.c). The
 // second is hashed after it has run and is learned; the third is computed.
-func (s *sequence) firmware(fw *firmware) {
-	if fw == nil {
+func (s *sequence) firmware(b *boot) {
+	if b.firmware == nil {
 		s.unknown[0] = true
 		return
 	}
-	s.add(0, eventlog.SCRTMVersion, "version "+fw.CRTMVersion, wide(fw.CRTMVersion))
-	s.addDigest(0, eventlog.EFIPlatformFirmwareBlob, "PEIFV after it has run, from a golden boot", fw.PEI(s.bank))
-	s.add(0, eventlog.EFIPlatformFirmwareBlob, "DXEFV of "+fw.Name, fw.dxe)
+	known, ok := b.firmware.on(b.vcpus, b.memory)
+	if !ok {
+		s.unknown[0] = true
+		return
+	}
+	s.add(0, eventlog.SCRTMVersion, "version "+known.CRTMVersion, wide(known.CRTMVersion))
+	s.addDigest(0, eventlog.EFIPlatformFirmwareBlob, "PEIFV after it has run, from a golden boot", known.PEI(s.bank))
+	s.add(0, eventlog.EFIPlatformFirmwareBlob, "DXEFV of "+known.Name, b.firmware.dxe)
 }
 
 // wide is UTF-16LE with its final NUL.

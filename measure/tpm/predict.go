@@ -14,6 +14,8 @@ type boot struct {
 	secureBoot *SecureBoot
 	authority  []byte // entry of db that allows the UKI, nil with Secure Boot off
 	profile    int
+	vcpus      int
+	memory     int64
 }
 
 // Predict computes the registers of one bank.
@@ -63,7 +65,7 @@ func (in *Input) bootWith(fw *firmware) (*boot, error) {
 	if in.Profile != 0 && in.Boot != Kernel {
 		return nil, fmt.Errorf("profile: got %d, want 0: a boot from an ESP passes no load options", in.Profile)
 	}
-	b := &boot{Boot: in.Boot, gpt: src.gpt, firmware: fw, secureBoot: in.SecureBoot, profile: in.Profile}
+	b := &boot{Boot: in.Boot, gpt: src.gpt, firmware: fw, secureBoot: in.SecureBoot, profile: in.Profile, vcpus: in.VCPUs, memory: in.Memory}
 	if b.uki, err = decodeUKI(src.uki, in.Profile); err != nil {
 		return nil, err
 	}
@@ -81,10 +83,10 @@ func (in *Input) bootWith(fw *firmware) (*boot, error) {
 
 // checkFirmware refuses a Secure Boot state that the firmware cannot have.
 func (b *boot) checkFirmware() error {
-	if b.firmware == nil || b.firmware.SecureBoot == (b.secureBoot != nil) {
+	if b.firmware == nil || b.firmware.secureBoot() == (b.secureBoot != nil) {
 		return nil
 	}
-	if b.firmware.SecureBoot {
+	if b.firmware.secureBoot() {
 		return errors.New("firmware has Secure Boot: want its variables (OVMF_VARS_4M.fd or the like)")
 	}
 	return errors.New("firmware was built without Secure Boot: want no variables for it")
@@ -96,7 +98,7 @@ func (b *boot) checkFirmware() error {
 func (b *boot) predict(bank Bank) *Prediction {
 	s := &sequence{bank: bank}
 	s.unknown[5] = b.Boot == ESP && b.gpt == nil
-	s.firmware(b.firmware)
+	s.firmware(b)
 	s.secureBootVariables(b.secureBoot)
 	if b.Boot == Kernel {
 		s.authority(b.authority)

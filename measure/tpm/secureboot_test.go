@@ -115,3 +115,46 @@ func TestSignatureKeepsTheImage(t *testing.T) {
 		}
 	}
 }
+
+// TestFirmwareOfOtherMachines: PCR 0 of the firmware in System Management Mode
+// was seen on two machines, with different values, and is said of no other.
+func TestFirmwareOfOtherMachines(t *testing.T) {
+	code := bootFile(t, "OVMF_CODE_4M.secboot.fd", 3653632, golden.SecureBootFirmware()[0].SHA256)
+	sb, err := NewSecureBoot(storeOf(t, "disabled.fd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := Input{Boot: Kernel, UKI: assemble(stub(t), parts(t, "plain")), SecureBoot: sb}
+	for _, tt := range []struct {
+		vcpus  int
+		memory int64
+		boot   string // whose TPM returned the value; none: not predicted
+	}{
+		{2, 1 << 30, "boots/sb-esp257"},
+		{1, 1 << 30, "onecpu"},
+		{0, 0, ""},
+		{1, 0, ""},
+		{0, 1 << 30, ""},
+		{3, 1 << 30, ""},
+		{2, 2 << 30, ""},
+		{1, 512 << 20, ""},
+	} {
+		in.VCPUs, in.Memory = tt.vcpus, tt.memory
+		b, err := in.bootWith(openOnce(t, code))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bank := range banks() {
+			r := b.predict(bank).PCRs[0]
+			if tt.boot == "" {
+				if r.Rule != Missing || r.Value != nil {
+					t.Errorf("%d CPUs, %d bytes: got %v %v, want it missing", tt.vcpus, tt.memory, r.Rule, r.Value)
+				}
+				continue
+			}
+			if want := readRegisters(t, "testdata/"+tt.boot+"/pcrs.txt", bank)[0]; !r.Value.Equal(want) {
+				t.Errorf("%d CPUs, %d bytes: got %v, the TPM had %x", tt.vcpus, tt.memory, r.Value, want)
+			}
+		}
+	}
+}

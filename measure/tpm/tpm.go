@@ -91,6 +91,13 @@ type Input struct {
 	// Firmware is the firmware's file. Without it PCR 0 is not predicted.
 	Firmware []byte
 
+	// VCPUs and Memory, in bytes, are the machine's. PCR 0 of a firmware that
+	// keeps its variables in System Management Mode depends on them, and is
+	// predicted for the machines that were seen (golden.SecureBootFirmware).
+	// Other firmware does not need them.
+	VCPUs  int
+	Memory int64
+
 	// SecureBoot is the state that the firmware finds in its variables. Nil:
 	// a firmware that was built without Secure Boot, which has none of them.
 	SecureBoot *SecureBoot

@@ -23,6 +23,8 @@ type tpmFlags struct {
 	disk, uki, firmware, boot, bank string
 	vars                            string
 	profile                         int
+	vcpus                           int
+	memory                          string
 	log                             string
 	json, trace                     bool
 	explain                         []string
@@ -46,6 +48,8 @@ firmware too. One "name value" a line; registers that are not predicted
 	c.Flags().StringVar(&f.firmware, "firmware", "", "firmware image (OVMF_CODE_4M.fd), for PCR 0")
 	c.Flags().StringVar(&f.bank, "bank", "sha256", "PCR bank: sha256 or sha384")
 	c.Flags().StringVar(&f.vars, "vars", "", "variable store of the firmware (OVMF_VARS_4M.fd) with Secure Boot keys; without it there are none")
+	c.Flags().IntVar(&f.vcpus, "vcpus", 0, "CPUs of the machine: for PCR 0 of firmware with Secure Boot")
+	c.Flags().StringVar(&f.memory, "memory", "", "memory of the machine, such as 1G: for PCR 0 of firmware with Secure Boot")
 	c.Flags().IntVar(&f.profile, "profile", 0, "profile of the UKI that its load options choose")
 	c.Flags().StringVar(&f.log, "log", "", "event log of a boot: say where its events differ, exit code 1 if they do")
 	c.Flags().BoolVar(&f.trace, "trace", false, "print every event that goes into a register")
@@ -75,7 +79,7 @@ func (f *tpmFlags) run(stdout, stderr io.Writer) error {
 		return cli.Usage(fmt.Errorf("%s: %w", f.files(), err), "see what safebox inspect says about the file")
 	}
 	if p.PCRs[0].Rule == tpm.Missing {
-		cli.Say(stderr, "hint: pcr0 needs --firmware FILE")
+		cli.Say(stderr, "hint: %s", f.missingFirmware())
 	}
 	if p.PCRs[5].Rule == tpm.Missing {
 		cli.Say(stderr, "hint: pcr5 needs --disk FILE")
@@ -89,6 +93,17 @@ func (f *tpmFlags) run(stdout, stderr io.Writer) error {
 		return err
 	}
 	return f.compareLog(stderr, p, log)
+}
+
+// missingFirmware says why PCR 0 is not predicted.
+func (f *tpmFlags) missingFirmware() string {
+	switch {
+	case f.firmware == "":
+		return "pcr0 needs --firmware FILE"
+	case f.vcpus == 0 || f.memory == "":
+		return "pcr0 of this firmware depends on the machine: give --vcpus and --memory"
+	}
+	return fmt.Sprintf("pcr0 of this firmware on a machine of %d CPUs and %s was not seen", f.vcpus, f.memory)
 }
 
 // readLog reads --log, nil if it is not given.
@@ -174,7 +189,17 @@ func (f *tpmFlags) input() (tpm.Input, error) {
 		}
 		in.Firmware = b
 	}
-	in.Profile = f.profile
+	if f.firmware == "" && (f.vcpus != 0 || f.memory != "") {
+		return in, cli.Usage(errors.New("--vcpus and --memory do nothing without --firmware"), "")
+	}
+	in.Profile, in.VCPUs = f.profile, f.vcpus
+	if f.memory != "" {
+		memory, err := parseMemory("--memory", f.memory)
+		if err != nil {
+			return in, err
+		}
+		in.Memory = int64(memory)
+	}
 	if f.vars != "" {
 		if err := f.readVars(&in); err != nil {
 			return in, err

@@ -10,6 +10,11 @@ type Firmware struct {
 	Origin      string // the boot from which PEI and PCR0 come
 	SecureBoot  bool   // built with Secure Boot
 
+	// The machine for which PEI and PCR0 hold: its CPUs and its memory in
+	// bytes. 0: any machine.
+	VCPUs  int
+	Memory int64
+
 	pei  digests // EV_EFI_PLATFORM_FIRMWARE_BLOB of PEIFV
 	pcr0 digests
 }
@@ -55,20 +60,38 @@ func KnownFirmware() []Firmware {
 // SecureBootFirmware lists firmware with Secure Boot that was seen to boot. Its
 // registers can be predicted; a guest does not accept it, for the appliance
 // boots without Secure Boot.
+//
+// It is built for System Management Mode, and what PEI leaves behind in memory
+// has the number of CPUs and addresses near the end of the memory in it. So
+// there is an entry for each machine that was seen.
 func SecureBootFirmware() []Firmware {
-	return []Firmware{{
-		Name:        "OVMF_CODE_4M.secboot.fd",
-		SHA256:      "1a46295574430cfb7f825ee3e4dc64b052acbef08e310377ed7c64cb757a9dc1",
-		CRTMVersion: "2025.02-8+deb13u1",
-		Origin:      "QEMU 10.0.2 (TCG), swtpm 0.7.1, Debian ovmf 2025.02-8+deb13u1: measure/tpm/testdata/boots/sb-esp257",
-		SecureBoot:  true,
-		pei: digests{
+	entry := func(vcpus int, origin string, pei, pcr0 digests) Firmware {
+		return Firmware{
+			Name:        "OVMF_CODE_4M.secboot.fd",
+			SHA256:      "1a46295574430cfb7f825ee3e4dc64b052acbef08e310377ed7c64cb757a9dc1",
+			CRTMVersion: "2025.02-8+deb13u1",
+			Origin:      "QEMU 10.0.2 (TCG), swtpm 0.7.1, Debian ovmf 2025.02-8+deb13u1: " + origin,
+			SecureBoot:  true,
+			VCPUs:       vcpus,
+			Memory:      1 << 30,
+			pei:         pei,
+			pcr0:        pcr0,
+		}
+	}
+	return []Firmware{
+		entry(2, "measure/tpm/testdata/boots/sb-esp257", digests{
 			"0a81f0685a89f8919e4272cd91d0a31e12dcbb71c16aba17a67dfd2120974b60",
 			"80adcde7b00b1e037b6b0600991f82dd91c32dcf0966b589a4ed33290ad8c9f8ebfa2f73497422c59963858aede380ae",
-		},
-		pcr0: digests{
+		}, digests{
 			"a2ae8347409a34455ae691b7f4f48233f3b51f3f36489bd4f19df99ee8e67f14",
 			"374b85a3aad21d67cca3162b262918420f301ff0fe3b98c54abf8dffb4a2495e09bd1e09e4f440777c774fc68728aa8f",
-		},
-	}}
+		}),
+		entry(1, "measure/tpm/testdata/onecpu", digests{
+			"d2329da10ab7ce7d06e78008ada757b051a3a5e263bc5bf7a777dfa7d5481693",
+			"124834ea6a569416bd4d7ad9842b1f9232f743a68c85c3fbbacf1e8aee751a628159798825ef64a9b6ea1ee2cd8be323",
+		}, digests{
+			"957ee392ea4598c7999b254f06b8d3c9635e5e0f9f9e36f0bcf03e286ce3789f",
+			"825babc7d8411bf67048077d2cbf6595b185b670049de8df2a1680e381313a3e0bea80976fd30633fc13faab8b51ce69",
+		}),
+	}
 }

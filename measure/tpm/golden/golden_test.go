@@ -101,27 +101,44 @@ func TestEmptyDigestEqualsNothing(t *testing.T) {
 }
 
 // TestSecureBootFirmwareFollowsFromItsEvents does the same for the firmware
-// with Secure Boot and the boot that its values come from.
+// with Secure Boot and the boots that its values come from. PCR 0 is also what
+// the TPM returned in them.
 func TestSecureBootFirmwareFollowsFromItsEvents(t *testing.T) {
-	raw, err := os.ReadFile("../testdata/boots/sb-esp257/evlog.bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := eventlog.Decode(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := SecureBootFirmware()[0]
-	for b, a := range map[Bank]eventlog.Algorithm{SHA256: eventlog.SHA256, SHA384: eventlog.SHA384} {
-		version, pei, dxe := log.Events[0].Digest(a), log.Events[1].Digest(a), log.Events[2].Digest(a)
-		got := b.Extend(b.Zero(), version, pei, dxe, b.Sum([]byte(SeparatorData)))
-		if !f.PEI(b).Equal(pei) || !got.Equal(f.PCR0(b)) {
-			t.Errorf("%v: events give %v, table has %v", b, got, f.PCR0(b))
+	list := SecureBootFirmware()
+	for i, boot := range []string{"boots/sb-esp257", "onecpu"} {
+		f := list[i]
+		if !strings.HasSuffix(f.Origin, "measure/tpm/testdata/"+boot) {
+			t.Errorf("%s: origin %s", boot, f.Origin)
+		}
+		raw, err := os.ReadFile("../testdata/" + boot + "/evlog.bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, err := eventlog.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		registers, err := os.ReadFile("../testdata/" + boot + "/pcrs.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for b, a := range map[Bank]eventlog.Algorithm{SHA256: eventlog.SHA256, SHA384: eventlog.SHA384} {
+			version, pei, dxe := log.Events[0].Digest(a), log.Events[1].Digest(a), log.Events[2].Digest(a)
+			got := b.Extend(b.Zero(), version, pei, dxe, b.Sum([]byte(SeparatorData)))
+			if !f.PEI(b).Equal(pei) || !got.Equal(f.PCR0(b)) {
+				t.Errorf("%s: %v: events give %v, table has %v", boot, b, got, f.PCR0(b))
+			}
+			if line := fmt.Sprintf("PCR %v 0 %v\n", b, got); !strings.Contains(string(registers), line) {
+				t.Errorf("%s: the TPM did not return %s", boot, line)
+			}
 		}
 	}
 	for _, known := range KnownFirmware() {
-		if known.SecureBoot || known.SHA256 == f.SHA256 {
+		if known.SecureBoot || known.SHA256 == list[0].SHA256 {
 			t.Errorf("%s: a guest would accept it", known.Name)
 		}
+	}
+	if len(list) != 2 || list[0].SHA256 != list[1].SHA256 || list[0].VCPUs != 2 || list[1].VCPUs != 1 {
+		t.Errorf("got %+v", list)
 	}
 }
