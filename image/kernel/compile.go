@@ -80,7 +80,6 @@ func (r recipe) compile(ctx context.Context, box *sandbox, archive *os.File, c c
 // prepare brings the source to where it can be compiled: in the state of the
 // archive plus our patches, with the configuration of our fragment.
 func (r recipe) prepare(ctx context.Context, box *sandbox, archive io.Reader, log io.Writer, c compilation) error {
-	box.env = r.environment()
 	// Neither the owners nor the modes of the archive, which a umask changes
 	// only for some callers.
 	err := box.run(ctx, archive, log, "/usr/bin/tar", "--extract", "--xz", "--file=-", "--strip-components=1", "--no-same-owner", "--no-same-permissions")

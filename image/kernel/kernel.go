@@ -91,7 +91,7 @@ func Build(ctx context.Context, o Options) (*Kernel, error) {
 
 // make builds the kernel in a temporary folder that is gone afterwards.
 func (o Options) make(ctx context.Context, r recipe, source lock.Input, log string) (_ *Kernel, err error) {
-	box, err := newSandbox()
+	box, err := newSandbox(r.environment())
 	if err != nil {
 		return nil, err
 	}

@@ -48,15 +48,12 @@ type sandbox struct {
 	env    []string
 }
 
-// newSandbox makes an empty root under the folder for temporary files.
-func newSandbox() (_ *sandbox, err error) {
+// newSandbox makes an empty root under the folder for temporary files. env is
+// all that programs see of variables.
+func newSandbox(env []string) (_ *sandbox, err error) {
 	parent := os.TempDir()
-	var st unix.Statfs_t
-	if err := unix.Statfs(parent, &st); err != nil {
-		return nil, fmt.Errorf("looking for room in %s: %w", parent, err)
-	}
-	if got := st.Bavail * uint64(st.Bsize); got < needed {
-		return nil, fmt.Errorf("room in %s: got %d MiB, want %d MiB; set TMPDIR to a folder that has it", parent, got>>20, uint64(needed)>>20)
+	if err := checkRoom(parent, needed); err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp(parent, "safebox-kernel-")
 	if err != nil {
@@ -66,7 +63,7 @@ func newSandbox() (_ *sandbox, err error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	s := &sandbox{dir: dir, root: root}
+	s := &sandbox{dir: dir, root: root, env: append([]string{}, env...)} // not nil: that would stand for the caller's
 	for _, d := range []struct {
 		name string
 		mode os.FileMode
@@ -79,6 +76,18 @@ func newSandbox() (_ *sandbox, err error) {
 		return nil, errors.Join(err, s.remove())
 	}
 	return s, nil
+}
+
+// checkRoom says no when a folder's file system has less room, in bytes.
+func checkRoom(dir string, want uint64) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return fmt.Errorf("looking for room in %s: %w", dir, err)
+	}
+	if got := st.Bavail * uint64(st.Bsize); got < want {
+		return fmt.Errorf("room in %s: got %d MiB, want %d MiB; set TMPDIR to a folder that has it", dir, got>>20, want>>20)
+	}
+	return nil
 }
 
 // mkdir makes a folder with this mode, whatever the umask says.
