@@ -83,28 +83,28 @@ func gzipMembers(r io.Reader, add func(member) error) error {
 	}
 	// Headers and padding count too, so that no archive unpacks without end.
 	limited := &io.LimitedReader{R: z, N: maxUnpacked + maxMembers*2048}
-	if err := tarMembers(limited, add); err != nil {
-		return err
-	}
-	rest, err := io.Copy(io.Discard, limited) // the checksum is at the end
-	if err != nil {
-		return err
-	}
+	err = tarMembers(limited, add) // to the end, where the checksum is
 	if limited.N == 0 {
-		return fmt.Errorf("more than %d bytes, %d of them after the archive's end", int64(maxUnpacked), rest)
+		return fmt.Errorf("more than %d bytes unpacked", int64(maxUnpacked))
 	}
-	return z.Close()
+	return errors.Join(err, z.Close())
 }
 
+// tarMembers reads a tar to its end: one that was cut between two members would
+// pass for a smaller source.
 func tarMembers(r io.Reader, add func(member) error) error {
-	t := tar.NewReader(r)
+	e := &ending{r: r}
+	t := tar.NewReader(e)
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return e.check()
 		}
 		if err != nil {
 			return err
+		}
+		if sparse(h) {
+			return fmt.Errorf("member %q: a sparse file", clip(h.Name))
 		}
 		m := member{name: h.Name, size: h.Size, open: func() (io.ReadCloser, error) { return io.NopCloser(t), nil }}
 		switch h.Typeflag {
@@ -122,6 +122,48 @@ func tarMembers(r io.Reader, add func(member) error) error {
 			return err
 		}
 	}
+}
+
+// sparse reports whether a member is larger than what the archive holds of it:
+// GNU tar, "Storing Sparse Files", versions 0.0 to 1.0. The older form has a
+// type of its own.
+func sparse(h *tar.Header) bool {
+	for name := range h.PAXRecords {
+		if strings.HasPrefix(name, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// tarEnd is the size of the two blocks of zeros that end an archive:
+// POSIX.1-2017, pax, "ustar Interchange Format".
+const tarEnd = 2 * 512
+
+// ending remembers the last bytes that were read.
+type ending struct {
+	r    io.Reader
+	last []byte
+}
+
+func (e *ending) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	e.last = append(e.last, p[max(0, n-tarEnd):n]...)
+	if surplus := len(e.last) - tarEnd; surplus > 0 {
+		e.last = append(e.last[:0], e.last[surplus:]...)
+	}
+	return n, err
+}
+
+// check reads the rest and wants the end of an archive.
+func (e *ending) check() error {
+	if _, err := io.Copy(io.Discard, e); err != nil {
+		return err
+	}
+	if !bytes.Equal(e.last, make([]byte, tarEnd)) {
+		return errors.New("the archive does not end with two blocks of zeros: it was cut, or something follows it")
+	}
+	return nil
 }
 
 func zipMembers(r io.ReaderAt, size int64, add func(member) error) error {
