@@ -35,8 +35,9 @@ type machine struct {
 
 // outcome is how a boot ended.
 type outcome struct {
-	lines  []bootreport.Line  // of PID 1
-	report *bootreport.Report // nil when the guest powered itself off
+	lines   []bootreport.Line  // of PID 1
+	report  *bootreport.Report // nil when the guest powered itself off
+	console []string           // all lines
 }
 
 // named lists the reasons that PID 1 gave, by ID.
@@ -123,7 +124,7 @@ func bootMachine(t *testing.T, m machine) *outcome {
 	for _, l := range rec.lines {
 		t.Logf("boot:   %s", l)
 	}
-	return &outcome{lines: rec.lines, report: report}
+	return &outcome{lines: rec.lines, report: report, console: rec.raw}
 }
 
 func stop(t *testing.T, c *vmm.Child) {

@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	shared = suite{dir: dir, once: map[string]func() (*built, error){}}
 	for _, init := range []string{image.InitPackage, testInit, killKeeper, killInit, killWorker, oomWorker} {
 		shared.once[init] = sync.OnceValues(func() (*built, error) {
-			return buildRelease(dir, strings.ReplaceAll(strings.TrimPrefix(init, "./"), "/", "-"), init)
+			return buildRelease(dir, strings.ReplaceAll(strings.TrimPrefix(init, "./"), "/", "-"), init, layout.Distro)
 		})
 	}
 	code := m.Run()
@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func buildRelease(dir, name, init string) (*built, error) {
+func buildRelease(dir, name, init string, kernel layout.Kernel) (*built, error) {
 	lockFile, err := os.ReadFile(filepath.Join(root, "image", "safebox.lock"))
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func buildRelease(dir, name, init string) (*built, error) {
 		return nil, err
 	}
 	a, err := image.Build(context.Background(), image.Options{
-		Lock: lockFile, Resolver: r, Source: source, Init: init, Kernel: layout.Distro, Platforms: []string{"vtpm"}, Progress: func(image.Progress) {},
+		Lock: lockFile, Resolver: r, Source: source, Init: init, Kernel: kernel, Platforms: []string{"vtpm"}, Progress: func(image.Progress) {},
 	})
 	if err != nil {
 		return nil, err
