@@ -2,7 +2,6 @@ package qcow2
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,16 +47,8 @@ func TestForeignFeatures(t *testing.T) {
 				args := bytes.ReplaceAll([]byte(strings.Join(c, "\x00")), []byte("OUT"), []byte(out))
 				disktest.Run(t, "qemu-img", strings.Split(string(args), "\x00")...)
 			}
-			f, err := os.Open(out)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			info, err := f.Stat()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := Open(f, info.Size()); err == nil || !strings.Contains(err.Error(), tt.want) {
+			f := disktest.Open(t, out)
+			if _, err := Open(f, f.Size()); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %v, want one with %q", err, tt.want)
 			}
 		})
