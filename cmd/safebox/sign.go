@@ -48,7 +48,7 @@ SIG back with safebox sign attach. Keys and certificates are PEM files.`,
 	f.addKey(c)
 	f.addOut(c, "the signed file")
 	f.addDisk(c)
-	c.AddCommand(signPrepareCommand(), signAttachCommand(), signDetachCommand(), signVariablesCommand())
+	c.AddCommand(signPrepareCommand(), signAttachCommand(), signDetachCommand(), signVariablesCommand(), signIDBlocksCommand())
 	return c
 }
 
