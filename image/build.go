@@ -35,6 +35,8 @@ type Options struct {
 	Platforms []string      // PlatformVTPM and what is wanted beside it: PlatformSNP, PlatformTDX, PlatformNitro
 	Disks     []string      // containers wanted beside the raw disk: DiskQCOW2, DiskVHD, DiskGCP
 
+	IGVM bool // also the IGVM file of platform snp
+
 	// Progress is told each step as it begins, and how far long ones are.
 	Progress func(Progress)
 }

@@ -21,6 +21,9 @@ func (o *Options) addImages(a *Artifacts, l *lock.Lock, in *inputs) error {
 	if err := o.addDisks(a); err != nil {
 		return err
 	}
+	if err := o.addIGVM(a, l); err != nil {
+		return err
+	}
 	if !o.builds(release.PlatformNitro) {
 		return nil
 	}

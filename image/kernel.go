@@ -2,20 +2,45 @@ package image
 
 import (
 	"context"
-	"errors"
 
+	"safebox/image/kernel"
 	"safebox/image/lock"
 	"safebox/image/sbom"
 	"safebox/initrd/layout"
 )
 
-// addKernel adds the kernel: the distribution's as it is, or ours.
-func (o *Options) addKernel(_ context.Context, a *Artifacts, _ *lock.Lock, in *inputs) error {
+// addKernel adds the kernel: the distribution's as it is, or ours, with the
+// configuration that came of it.
+func (o *Options) addKernel(ctx context.Context, a *Artifacts, l *lock.Lock, in *inputs) error {
 	if o.Kernel == layout.Distro {
 		a.add(vmlinuz, in.kernel, in.kernelPackage)
 		return nil
 	}
-	return errors.New("kernel from source: not wired")
+	const building = "building the kernel"
+	o.step(building)
+	k, err := kernel.Build(ctx, kernel.Options{Lock: l, Resolver: o.Resolver, Progress: func(s kernel.Step) {
+		text := building + ": " + s.Name
+		if s.Note != "" {
+			text += ": " + s.Note
+		}
+		o.Progress(Progress{Step: text, Done: int64(s.Done), Total: int64(s.Total)})
+	}})
+	if err != nil {
+		return err
+	}
+	var from []string
+	for _, file := range l.Files(lock.KernelSource) {
+		from = append(from, file.Package.Name)
+	}
+	for _, p := range l.Tools {
+		from = append(from, p.Name)
+	}
+	for _, f := range kernelFiles() {
+		from = append(from, f.Name)
+	}
+	a.add(vmlinuz, k.Image, from...)
+	a.add(KernelConfig, k.Config, from...)
+	return nil
 }
 
 func kernelFiles() []sbom.File { return nil }

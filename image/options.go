@@ -54,5 +54,8 @@ func (o *Options) Check() error {
 	if o.builds(release.PlatformNitro) && o.Kernel != layout.Source {
 		return refuse("platform nitro wants the kernel from source: the distribution's finds no devices in an enclave (CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES)")
 	}
+	if err := o.checkIGVM(); err != nil {
+		return &RequestError{err.Error()}
+	}
 	return nil
 }

@@ -27,7 +27,7 @@ const modulePath = "safebox"
 type buildFlags struct {
 	inputFlags
 	out, source, platform, kernel, disk string
-	json                                bool
+	igvm, json                          bool
 }
 
 func buildCommand() *cobra.Command {
@@ -55,6 +55,7 @@ The folder appears whole or not at all; an earlier release in it is replaced.`,
 	c.Flags().StringVar(&f.source, "source", "", "root folder of the safebox source (default: the one around the working folder)")
 	c.Flags().StringVar(&f.platform, "platform", "vtpm", "platforms, separated by commas: vtpm, and snp, tdx and nitro beside it")
 	c.Flags().StringVar(&f.kernel, "kernel", "distro", "kernel: distro (the distribution's) or source (built from its source with our configuration)")
+	c.Flags().BoolVar(&f.igvm, "igvm", false, "with platform snp: also an IGVM file for QEMU, of one EPYC-Milan vCPU")
 	c.Flags().StringVar(&f.disk, "disk", "", "containers of the disk beside the raw one, separated by commas: qcow2, vhd, gcp")
 	c.Flags().BoolVar(&f.json, "json", false, "print the release digest and the artifacts as JSON")
 	return c
@@ -86,7 +87,7 @@ func (f *buildFlags) run(c *cobra.Command) error {
 func (f *buildFlags) request() image.Options {
 	return image.Options{
 		Init: image.InitPackage, Kernel: layout.Kernel(f.kernel),
-		Platforms: list(f.platform), Disks: list(f.disk),
+		Platforms: list(f.platform), Disks: list(f.disk), IGVM: f.igvm,
 	}
 }
 
