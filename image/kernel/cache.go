@@ -37,9 +37,9 @@ func (o Options) store(key string) store {
 
 func (s store) folder() string { return filepath.Join(s.dir, s.key) }
 
-// build returns the cached kernel, or else the one that make makes. make gets
+// build returns the cached kernel, or else the one that compile makes. It gets
 // the name of a file for its log, which stays only if it fails.
-func (s store) build(ctx context.Context, report func(Step), make func(log string) (*Kernel, error)) (_ *Kernel, err error) {
+func (s store) build(ctx context.Context, report func(Step), compile func(log string) (*Kernel, error)) (_ *Kernel, err error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -59,8 +59,11 @@ func (s store) build(ctx context.Context, report func(Step), make func(log strin
 		}
 	}
 	log := s.folder() + ".log"
-	if k, err = make(log); err != nil {
-		return nil, fmt.Errorf("%w (log: %s)", err, log)
+	if k, err = compile(log); err != nil {
+		if _, statErr := os.Stat(log); statErr == nil {
+			err = fmt.Errorf("%w (log: %s)", err, log)
+		}
+		return nil, err
 	}
 	if err := s.write(k); err != nil {
 		return nil, err
@@ -110,8 +113,11 @@ func (s store) read() (*Kernel, error) {
 	content := map[string][]byte{}
 	for _, name := range []string{imageName, configName, sumsName} {
 		b, err := os.ReadFile(filepath.Join(s.folder(), name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("cached kernel %s is damaged: no %s", s.folder(), name)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("cached kernel %s is damaged: %v", s.folder(), err) //nolint:errorlint // a missing file of an entry is damage
+			return nil, err
 		}
 		content[name] = b
 	}

@@ -129,7 +129,7 @@ func TestDeclaredOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
+	t.Cleanup(func() { _ = root.Close() })
 	got, err := declaredOptions(root)
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestDeclaredOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer empty.Close()
+	t.Cleanup(func() { _ = empty.Close() })
 	if _, err := declaredOptions(empty); err == nil {
 		t.Error("a source that declares nothing passed")
 	}

@@ -83,6 +83,10 @@ func Build(ctx context.Context, o Options) (*Kernel, error) {
 	k, err := o.store(r.key(source, o.Lock.Tools)).build(ctx, o.report, func(log string) (*Kernel, error) {
 		return o.make(ctx, r, source, log)
 	})
+	if err == nil {
+		// Also what comes from the cache: the check costs a millisecond.
+		err = CheckConfig(k.Config)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("building kernel: %w", err)
 	}

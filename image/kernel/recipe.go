@@ -21,8 +21,8 @@ var fragmentText string
 //go:embed config/policy
 var policyText string
 
-//go:embed patches/*.patch
-var patchFiles embed.FS
+//go:embed config patches/*.patch
+var sources embed.FS
 
 // recipeVersion moves with every change of this package that can change a
 // kernel and that the key does not see otherwise: the order of steps, or the
@@ -56,18 +56,45 @@ func standardRecipe(epoch int64) (recipe, error) {
 		policy:   strings.ReplaceAll(policyText, placeholder, line),
 		epoch:    epoch,
 	}
-	names, err := fs.Glob(patchFiles, "patches/*.patch") // sorted
+	files, err := Files()
 	if err != nil {
 		return recipe{}, err
 	}
-	for _, name := range names {
-		b, err := patchFiles.ReadFile(name)
-		if err != nil {
-			return recipe{}, err
+	for _, f := range files {
+		if name, ok := strings.CutPrefix(f.Name, folder); ok && strings.HasPrefix(name, "patches/") {
+			r.patches = append(r.patches, patch{name, string(f.Content)})
 		}
-		r.patches = append(r.patches, patch{name, string(b)})
 	}
 	return r, nil
+}
+
+// folder is where this package lies in the source of the appliance.
+const folder = "image/kernel/"
+
+// File is a text of this package that goes into a kernel.
+type File struct {
+	Name    string // path in the source of the appliance
+	Content []byte
+}
+
+// Files lists the fragment, the policy and the patches as they lie in the
+// source, sorted by name.
+func Files() ([]File, error) {
+	var files []File
+	for _, pattern := range []string{"config/*", "patches/*"} {
+		names, err := fs.Glob(sources, pattern) // sorted
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			b, err := sources.ReadFile(name)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, File{folder + name, b})
+		}
+	}
+	return files, nil
 }
 
 // environment is all that the tools see: the line "kernel build" of the image
@@ -90,8 +117,8 @@ func (r recipe) environment() []string {
 // key names everything that goes into a kernel, each part with its size, so
 // that nothing can move from one part to the next.
 func (r recipe) key(source lock.Input, tools []lock.Package) string {
-	h := sha256.New()
-	add := func(name, value string) { fmt.Fprintf(h, "%s %d\n%s\n", name, len(value), value) }
+	var all []byte
+	add := func(name, value string) { all = fmt.Appendf(all, "%s %d\n%s\n", name, len(value), value) }
 	add("recipe", recipeVersion)
 	add("source", source.File.Path+" "+source.File.SHA256.String())
 	for _, p := range tools {
@@ -109,5 +136,6 @@ func (r recipe) key(source lock.Input, tools []lock.Package) string {
 	for _, p := range r.patches {
 		add(p.name, p.text)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(all)
+	return hex.EncodeToString(sum[:])
 }

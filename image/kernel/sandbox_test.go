@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -132,7 +133,7 @@ func TestSandboxHidesTheHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer host.Close()
+	t.Cleanup(func() { _ = host.Close() })
 	port := fmt.Sprint(host.Addr().(*net.TCPAddr).Port)
 	box := smallSandbox(t)
 	ways := []bool{box.asUser}
@@ -209,7 +210,7 @@ func TestCancelEndsEverything(t *testing.T) {
 	cancel()
 	select {
 	case err := <-done:
-		if err != context.Canceled {
+		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want %v", err, context.Canceled)
 		}
 	case <-time.After(20 * time.Second):
@@ -243,7 +244,7 @@ func archive(t *testing.T, files map[string]string) *os.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() })
+	t.Cleanup(func() { _ = f.Close() })
 	packed, err := xz.NewWriter(f)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,52 @@
+package kernel
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestFiles(t *testing.T) {
+	files, err := Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name)
+		b, err := os.ReadFile("../../" + f.Name)
+		if err != nil || string(b) != string(f.Content) {
+			t.Errorf("%s: %v, or not the file's bytes", f.Name, err)
+		}
+	}
+	want := []string{
+		"image/kernel/config/fragment", "image/kernel/config/policy",
+		"image/kernel/patches/0001-acpi-refuse-ram.patch", "image/kernel/patches/0002-x86-keep-virtio-mmio-words.patch",
+	}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestRecipe: each patch says why it is there before its first line of change,
+// in the order of their names.
+func TestRecipe(t *testing.T) {
+	r, err := standardRecipe(testEpoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(r.fragment+r.policy, placeholder) {
+		t.Errorf("%s is left", placeholder)
+	}
+	if len(r.patches) != 2 || r.patches[0].name >= r.patches[1].name {
+		t.Fatalf("patches: got %d, or out of order", len(r.patches))
+	}
+	for _, p := range r.patches {
+		why, _, ok := strings.Cut(p.text, "\n--- a/")
+		if !ok || len(why) < 200 {
+			t.Errorf("%s: its head has %d bytes, want a reason", p.name, len(why))
+		}
+	}
+}
