@@ -306,3 +306,23 @@ func resize(b []byte) []byte {
 	le.PutUint16(b[0x32:], -sum)
 	return b
 }
+
+// TestGUID: UEFI 2.10, sections 3.3 and 32.6.1 write them so.
+func TestGUID(t *testing.T) {
+	for text, want := range map[string]GUID{
+		"8be4df61-93ca-11d2-aa0d-00e098032b8c": GlobalVariable(),
+		"D719B2CB-3D3A-4596-A3BC-DAD00E67656F": SecurityDatabase(),
+	} {
+		if got, err := ParseGUID(text); err != nil || got != want || got.String() != strings.ToLower(text) {
+			t.Errorf("%s: got %v, %v", text, got, err)
+		}
+	}
+	for _, bad := range []string{
+		"", "8be4df61-93ca-11d2-aa0d-00e098032b8", "8be4df61-93ca-11d2-aa0d-00e098032b8c0", "8be4df61 93ca-11d2-aa0d-00e098032b8c",
+		"8be4df6193ca--11d2-aa0d-00e098032b8c", "8be4df61-93ca-11d2-aa0d-00e098032b8g", "{be4df61-93ca-11d2-aa0d-00e098032b8}",
+	} {
+		if got, err := ParseGUID(bad); err == nil {
+			t.Errorf("%q: got %v", bad, got)
+		}
+	}
+}
