@@ -63,7 +63,11 @@ func (o *Options) describe(a *Artifacts, l *lock.Lock, in *inputs) error {
 func (o *Options) bill(a *Artifacts, in *inputs, toolchain release.Toolchain) ([]byte, error) {
 	b := sbom.Bill{Toolchain: toolchain, Packages: in.packages}
 	if o.Kernel == layout.Source {
-		b.Files = kernelFiles()
+		files, err := kernelFiles()
+		if err != nil {
+			return nil, err
+		}
+		b.Files = files
 	}
 	for _, f := range a.files {
 		listed := sbom.Artifact{Artifact: Describe(f.Name, f.Data), From: f.From}

@@ -35,7 +35,11 @@ func (o *Options) addKernel(ctx context.Context, a *Artifacts, l *lock.Lock, in 
 	for _, p := range l.Tools {
 		from = append(from, p.Name)
 	}
-	for _, f := range kernelFiles() {
+	files, err := kernelFiles()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
 		from = append(from, f.Name)
 	}
 	a.add(vmlinuz, k.Image, from...)
@@ -43,4 +47,15 @@ func (o *Options) addKernel(ctx context.Context, a *Artifacts, l *lock.Lock, in 
 	return nil
 }
 
-func kernelFiles() []sbom.File { return nil }
+// kernelFiles lists the files of our source that the kernel is made of.
+func kernelFiles() ([]sbom.File, error) {
+	files, err := kernel.Files()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]sbom.File, len(files))
+	for i, f := range files {
+		list[i] = sbom.File{Name: f.Name, SHA256: hexSHA256(f.Content)}
+	}
+	return list, nil
+}

@@ -127,7 +127,7 @@ func bootMachine(t *testing.T, m machine) *outcome {
 	return &outcome{lines: rec.lines, report: report, console: rec.raw}
 }
 
-func stop(t *testing.T, c *vmm.Child) {
+func stop(t testing.TB, c *vmm.Child) {
 	t.Helper()
 	if err := c.Stop(vmm.StopGrace); err != nil {
 		t.Error(err)
@@ -136,7 +136,7 @@ func stop(t *testing.T, c *vmm.Child) {
 
 // shape is the machine as the host agent would describe it, and what a
 // hostile host adds.
-func (m machine) shape(t *testing.T, dir string) vmm.Machine {
+func (m machine) shape(t testing.TB, dir string) vmm.Machine {
 	t.Helper()
 	vars := filepath.Join(dir, "vars.fd")
 	copyFile(t, filepath.Join(m.release, "firmware", "OVMF_VARS_4M.fd"), vars)
@@ -156,7 +156,7 @@ func (m machine) shape(t *testing.T, dir string) vmm.Machine {
 	return s
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

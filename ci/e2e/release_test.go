@@ -73,9 +73,13 @@ func buildRelease(dir, name, init string, kernel layout.Kernel) (*built, error) 
 	if err != nil {
 		return nil, err
 	}
-	a, err := image.Build(context.Background(), image.Options{
+	o := image.Options{
 		Lock: lockFile, Resolver: r, Source: source, Init: init, Kernel: kernel, Platforms: []string{"vtpm"}, Progress: func(image.Progress) {},
-	})
+	}
+	if kernel == layout.Source { // which has all there is
+		o.Platforms, o.Disks, o.IGVM = image.Platforms(), image.Disks(), true
+	}
+	a, err := image.Build(context.Background(), o)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +103,7 @@ type host struct {
 	tools  vmm.Tools
 }
 
-func newHost(t *testing.T) host {
+func newHost(t testing.TB) host {
 	t.Helper()
 	cores <- struct{}{}
 	tools, err := vmm.FindTools()
@@ -114,7 +118,7 @@ func newHost(t *testing.T) host {
 	return h
 }
 
-func copyFile(t *testing.T, from, to string) {
+func copyFile(t testing.TB, from, to string) {
 	t.Helper()
 	b, err := os.ReadFile(from)
 	if err != nil {
@@ -123,7 +127,7 @@ func copyFile(t *testing.T, from, to string) {
 	writeFile(t, to, b)
 }
 
-func writeFile(t *testing.T, path string, b []byte) {
+func writeFile(t testing.TB, path string, b []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
