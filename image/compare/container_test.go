@@ -112,6 +112,18 @@ func TestDiskFiles(t *testing.T) {
 	}
 }
 
+// TestCutDisk: a disk that ends early lacks the end of its table.
+func TestCutDisk(t *testing.T) {
+	b := newBuild(t).file(t, container.VHD)
+	cut := pack(t, container.VHD, bytes.NewReader(b[:34<<20]), "test")
+	check(t, cut, b, "f: content: backup GPT entry 1: PartitionTypeGUID: none, want c12a7328-f81f-11d2-ba4b-00a0c93ec93b (the first can't be read: parsing GPT: ...")
+	check(t, b, cut, "f: content: backup GPT entry 1: PartitionTypeGUID: c12a7328-f81f-11d2-ba4b-00a0c93ec93b, want none (the second can't be read: parsing GPT: ...")
+	// A damaged header besides: no table says what is missing.
+	b[512+16] ^= 1
+	check(t, cut, b, "f: content: byte 528: ...")
+	check(t, pack(t, container.VHD, bytes.NewReader(b[:33<<20]), "test"), pack(t, container.VHD, bytes.NewReader(b[:34<<20]), "test"), "f: content: size: 34603008 bytes, want 35651584 bytes (neither can be read: ...")
+}
+
 // mapped says of a disk without a map that data is everywhere.
 type mapped struct{ sparse.Disk }
 

@@ -70,11 +70,10 @@ func Parse(name string) (Format, error) {
 // Content is the disk as a machine sees it when it is started from the format:
 // what PCR 5 is to be predicted from. The seed is that of disk.Assemble.
 func (f Format) Content(esp []disk.File, seed string) (*disk.Image, error) {
-	im, err := disk.Assemble(esp, seed)
-	if err != nil || f != GCP {
-		return im, err
+	if f == GCP {
+		return disk.AssembleSize(esp, seed, gcp.GiB) // more than the largest partition takes
 	}
-	return disk.AssembleSize(esp, seed, (im.Size()+gcp.GiB-1)/gcp.GiB*gcp.GiB)
+	return disk.Assemble(esp, seed)
 }
 
 // Encode writes the content in the format. The seed gives the file what

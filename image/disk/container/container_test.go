@@ -257,11 +257,13 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestSizes: Google's size is the next whole gibibyte, of whatever content.
+// TestSizes: the smallest and the largest partition fit Google's size.
 func TestSizes(t *testing.T) {
-	im, err := GCP.Content(disktest.Files(1), disktest.Seed)
-	if err != nil || im.Size() != gcp.GiB {
-		t.Errorf("got %v, %v, want 1 GiB", im, err)
+	for _, n := range []int{1, 260_000_000} {
+		im, err := GCP.Content([]disk.File{{Path: disk.Boot, Data: make([]byte, n)}}, disktest.Seed)
+		if err != nil || im.Size() != gcp.GiB {
+			t.Errorf("%d bytes: got %v, want 1 GiB", n, err)
+		}
 	}
 	if _, err := GCP.Content(nil, disktest.Seed); err == nil {
 		t.Error("no files: got no error")

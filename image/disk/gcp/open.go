@@ -79,7 +79,7 @@ func (im *Image) load(r io.Reader, extents []sparse.Extent) error {
 	buf := make([]byte, chunk)
 	for _, e := range extents {
 		for off := e.Offset; off < e.End(); {
-			b := buf[:min(chunk-off%chunk, e.End()-off)]
+			b := buf[:min(chunk, e.End()-off)]
 			if _, err := io.ReadFull(r, b); err != nil {
 				return fmt.Errorf("at 0x%x: %w", off, noEOF(err))
 			}

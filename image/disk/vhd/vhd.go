@@ -8,11 +8,12 @@
 //   - Azure's rule for uploads: a fixed disk whose current size is a multiple
 //     of 1 MiB, with the footer behind it.
 //
-// Of two sizes that programs read out of a footer, the current size and what
-// the geometry gives, Azure, Hyper-V and QEMU take the first from a file that
-// says it was made by Hyper-V. That is why ours does: QEMU would cut the disk
-// of any other program to whole cylinders, and the backup partition table
-// with it.
+// There are two sizes in a footer: the current size, and what the geometry
+// gives, which is up to a cylinder less. By which one the disk is read depends
+// on the program that the footer says it was made by. Ours says Hyper-V, from
+// which all take the current size; older versions of QEMU cut the disks of
+// programs unknown to them to whole cylinders, and the backup partition table
+// with that.
 package vhd
 
 import (

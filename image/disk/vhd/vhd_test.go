@@ -123,8 +123,35 @@ func TestGeometry(t *testing.T) {
 			t.Errorf("%d sectors: got %v, want %v", whole, got, want)
 		}
 	}
-	if got, want := geometry(1<<40), (Geometry{65535, 16, 255}); got != want || got != largest() {
-		t.Errorf("a huge disk: got %v, want %v", got, want)
+	if got := largest(); got != (Geometry{65535, 16, 255}) {
+		t.Errorf("largest: got %v, want 65535/16/255", got)
+	}
+}
+
+// TestGeometryLimits: the appendix's pseudo-code, run in Python, for the last
+// size with one length of track and the first with the next.
+func TestGeometryLimits(t *testing.T) {
+	for sectors, want := range map[uint64]Geometry{
+		1:         {0, 4, 17},
+		68:        {1, 4, 17},
+		69631:     {1023, 4, 17},
+		69632:     {140, 16, 31}, // 4096 tracks of 17 fill 4 heads with 1024 cylinders
+		69649:     {819, 5, 17},
+		261120:    {526, 16, 31},
+		261137:    {960, 16, 17},
+		278527:    {1023, 16, 17},
+		278528:    {561, 16, 31},
+		507903:    {1023, 16, 31},
+		507904:    {503, 16, 63},
+		66059279:  {65534, 16, 63},
+		66059280:  {16191, 16, 255},
+		267382799: {65534, 16, 255},
+		267382800: {65535, 16, 255},
+		1 << 40:   {65535, 16, 255},
+	} {
+		if got := geometry(sectors); got != want {
+			t.Errorf("%d sectors: got %v, want %v", sectors, got, want)
+		}
 	}
 }
 
