@@ -20,8 +20,8 @@ const (
 	maxImage   = 64 << 20
 )
 
-// compileSteps is about how many files make compiles, assembles and archives.
-const compileSteps = 2000
+// compileSteps is about how many lines make prints, one for each file that it makes.
+const compileSteps = 2050
 
 // compilation is how one build goes, as opposed to what is built.
 type compilation struct {

@@ -175,7 +175,7 @@ func TestCounter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(steps) != 60 || steps[0] != (Step{Name: "compiling", Done: 50, Total: 2000}) || steps[59].Done != 2000 {
+	if len(steps) != 60 || steps[0] != (Step{Name: "compiling", Done: 50, Total: 2050}) || steps[59].Done != 2050 {
 		t.Errorf("got %d steps, first %v, last %v", len(steps), steps[0], steps[len(steps)-1])
 	}
 }
