@@ -107,7 +107,10 @@ func measureFiles(t testing.TB) map[string][]byte {
 		files[name] = vectortest.File(t, vectors(), from)
 	}
 	boots := os.DirFS(filepath.Join(root, "measure", "tpm", "testdata", "boots"))
-	files["disabled.fd"] = vectortest.File(t, boots, "inputs/disabled.fd")
+	for _, name := range []string{"disabled.fd", "ca.fd"} {
+		files[name] = vectortest.File(t, boots, "inputs/"+name)
+	}
+	files["OVMF_CODE_4M.secboot.fd"] = packaged(t, "ovmf", "usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
 	return files
 }
 
