@@ -46,6 +46,7 @@ Results go to stdout, everything else to stderr. Exit code 0 means yes, 1 no
 		openCommand(),
 		inspectCommand(),
 		diffCommand(),
+		rebuildCommand(),
 		signCommand(),
 		lockCommand(),
 		keyCommand(),
