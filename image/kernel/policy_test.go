@@ -252,7 +252,7 @@ func FuzzParsePolicy(f *testing.F) {
 			b.WriteString("none " + e.Item + " " + e.Reason + "\n")
 		}
 		again, err := ParsePolicy(b.String())
-		if err != nil || !cmp.Equal(again, p) {
+		if err != nil || !slices.Equal(again.Rules, p.Rules) || !slices.Equal(again.Exempt, p.Exempt) {
 			t.Errorf("written again: %v\n%s", err, cmp.Diff(p, again))
 		}
 	})
