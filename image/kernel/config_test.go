@@ -74,6 +74,7 @@ func TestParseConfigErrors(t *testing.T) {
 		"set and not":    {"CONFIG_A=y\n# CONFIG_A is not set\n", "line 2: CONFIG_A is set a second time: got n, had y"},
 		"comment":        {"# CONFIG_A is not set, is it?\n", "is not set\""},
 		"comment value":  {"# CONFIG_A=y\n", "is not set\""},
+		"comment name":   {"# CONFIG_A\n", "is not set\""},
 		"comment nobody": {"# CONFIG_ is not set\n", "is not set\""},
 		"carriage":       {"CONFIG_A=y\r\n", "line 1"},
 		"long":           {strings.Repeat("\n", maxConfig+1), "limit is"},
