@@ -42,9 +42,9 @@ type owner struct {
 	updates     map[string][]byte // PK.auth and so on
 }
 
-func newOwner(t *testing.T) *owner {
+func newOwner(t *testing.T, bits int) *owner {
 	t.Helper()
-	o := &owner{pk: keytest.New(t, "PK"), kek: keytest.New(t, "KEK"), db: keytest.New(t, "db"), updates: map[string][]byte{}}
+	o := &owner{pk: keytest.New(t, "PK"), kek: keytest.New(t, "KEK"), db: keytest.NewRSA(t, "db", bits), updates: map[string][]byte{}}
 	at, err := variables.NewTime(time.Date(2026, 11, 21, 1, 2, 3, 0, time.UTC))
 	if err != nil {
 		t.Fatal(err)
@@ -141,13 +141,13 @@ func predictSecure(t *testing.T, m machine) []*tpm.Prediction {
 // TestSecureBoot: with Secure Boot on and the owner's keys enrolled, the signed
 // image boots to its API, and every register is as predicted.
 func TestSecureBoot(t *testing.T) {
-	o := newOwner(t)
 	b := release(t, testInit)
-	signed := o.sign(t, b.artifacts.File(image.UKI))
-	checkSignature(t, signed, o.db)
-	for _, boot := range []vmm.Boot{vmm.ESP, vmm.Kernel} {
+	for boot, bits := range map[vmm.Boot]int{vmm.ESP: 2048, vmm.Kernel: 4096} {
 		t.Run(string(boot), func(t *testing.T) {
 			t.Parallel()
+			o := newOwner(t, bits)
+			signed := o.sign(t, b.artifacts.File(image.UKI))
+			checkSignature(t, signed, o.db)
 			m := secureMachine(t, boot, signed, o.flash(t, b))
 			compareSecure(t, m, bootMachine(t, m))
 		})
@@ -198,7 +198,7 @@ func compareSecure(t *testing.T, m machine, o *outcome) {
 // the release names, without Secure Boot, and says by name what it found.
 func TestSecureBootOfARelease(t *testing.T) {
 	t.Parallel()
-	o := newOwner(t)
+	o := newOwner(t, 2048)
 	b := release(t, image.InitPackage)
 	got := bootMachine(t, secureMachine(t, vmm.ESP, o.sign(t, b.artifacts.File(image.UKI)), o.flash(t, b)))
 	if got.report != nil {
@@ -211,7 +211,7 @@ func TestSecureBootOfARelease(t *testing.T) {
 
 // TestSecureBootRefuses: what the owner did not sign does not start.
 func TestSecureBootRefuses(t *testing.T) {
-	o := newOwner(t)
+	o := newOwner(t, 2048)
 	b := release(t, testInit)
 	unified := b.artifacts.File(image.UKI)
 	signed := o.sign(t, unified)
@@ -353,8 +353,22 @@ func (r *screen) lastLine() string {
 // that Fill writes, and the signed image boots with it as predicted.
 func TestEnrolment(t *testing.T) {
 	t.Parallel()
-	o := newOwner(t)
+	o := newOwner(t, 2048)
 	b := release(t, testInit)
+	var enrolled []byte
+	t.Run("enrol", func(t *testing.T) { enrolled = enrol(t, o, b) })
+	if enrolled == nil {
+		t.Fatal("nothing was enrolled")
+	}
+	t.Run("boot", func(t *testing.T) {
+		m := secureMachine(t, vmm.ESP, o.sign(t, b.artifacts.File(image.UKI)), enrolled)
+		compareSecure(t, m, bootMachine(t, m))
+	})
+}
+
+// enrol gives the flash after the updates were enrolled.
+func enrol(t *testing.T, o *owner, b *built) []byte {
+	t.Helper()
 	loader := packaged(t, "systemd-boot-efi", "usr/lib/systemd/boot/efi/systemd-bootx64.efi")
 	files := []disk.File{{Path: "loader/loader.conf", Data: []byte("secure-boot-enroll force\ntimeout 1\n")}}
 	for _, name := range []string{"PK.auth", "KEK.auth", "db.auth"} {
@@ -373,6 +387,7 @@ func TestEnrolment(t *testing.T) {
 		t.Fatal(err)
 	}
 	compareEnrolled(t, o.flash(t, b), enrolled, text.String())
+	return enrolled
 }
 
 // compareEnrolled wants the same records of keys in both flashes.

@@ -175,8 +175,13 @@ func printSigned(stdout io.Writer, asJSON bool, r jsonSigned) error {
 		return cli.WriteJSON(stdout, r)
 	}
 	for _, line := range [][2]string{
-		{"kind", r.Kind}, {"out", r.Out}, {"sha256", r.SHA256}, {"certificate", r.Certificate},
-		{"hash", r.Hash}, {"disk", r.Disk}, {"signature", r.Signature},
+		{"kind", r.Kind},
+		{"out", r.Out},
+		{"sha256", r.SHA256},
+		{"certificate", r.Certificate},
+		{"hash", r.Hash},
+		{"disk", r.Disk},
+		{"signature", r.Signature},
 	} {
 		if line[1] == "" {
 			continue

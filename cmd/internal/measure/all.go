@@ -228,7 +228,7 @@ func (f *allFlags) addTDX(ctx context.Context, r *release.Release, set *acceptSe
 		return err
 	}
 	for _, text := range f.memory {
-		memory, err := parseMemory("--memory", text)
+		memory, err := parseMemory(text)
 		if err != nil {
 			return err
 		}

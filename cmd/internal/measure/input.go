@@ -119,9 +119,9 @@ func parseHex(flag, text string, size int) ([]byte, error) {
 	return b, nil
 }
 
-// parseMemory reads a size with the suffixes of QEMU's -m: M, G, T; without
+// parseMemory reads --memory, a size with the suffixes of QEMU's -m: M, G, T; without
 // one it is MiB, as there.
-func parseMemory(flag, text string) (uint64, error) {
+func parseMemory(text string) (uint64, error) {
 	shifts := map[byte]uint{'M': 20, 'G': 30, 'T': 40}
 	number, shift := text, uint(20)
 	if n := len(text); n > 0 && shifts[text[n-1]] != 0 {
@@ -129,7 +129,7 @@ func parseMemory(flag, text string) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(number, 10, 32)
 	if err != nil || n == 0 || n > 1<<52>>shift {
-		return 0, cli.Usage(fmt.Errorf("%s: got %q, want a size such as 2G or 1536M", flag, text), "")
+		return 0, cli.Usage(fmt.Errorf("--memory: got %q, want a size such as 2G or 1536M", text), "")
 	}
 	return n << shift, nil
 }

@@ -33,7 +33,7 @@ func TestParseMemory(t *testing.T) {
 		"2G": 2 << 30, "1536M": 1536 << 20, "1T": 1 << 40, "512": 512 << 20, "4096T": 1 << 52,
 		"": 0, "0": 0, "0G": 0, "G": 0, "2g": 0, "2GB": 0, "1.5G": 0, "-1G": 0, "4097T": 0, "99999999999G": 0, "2 G": 0, "1K": 0,
 	} {
-		got, err := parseMemory("--memory", text)
+		got, err := parseMemory(text)
 		if (err == nil) != (want != 0) || got != want {
 			t.Errorf("%q: got %d and %v, want %d", text, got, err, want)
 		}

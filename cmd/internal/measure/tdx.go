@@ -214,7 +214,7 @@ func (f *tdxFlags) readMemory(in *tdx.Input) (err error) {
 	case f.memory != "" && f.gceMachine != "":
 		return cli.Usage(errors.New("want one of --memory and --gce-machine"), "")
 	case f.memory != "":
-		in.Memory, err = parseMemory("--memory", f.memory)
+		in.Memory, err = parseMemory(f.memory)
 		return err
 	case f.gceMachine == "":
 		return nil

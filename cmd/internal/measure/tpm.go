@@ -194,7 +194,7 @@ func (f *tpmFlags) input() (tpm.Input, error) {
 	}
 	in.Profile, in.VCPUs = f.profile, f.vcpus
 	if f.memory != "" {
-		memory, err := parseMemory("--memory", f.memory)
+		memory, err := parseMemory(f.memory)
 		if err != nil {
 			return in, err
 		}
