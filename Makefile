@@ -19,7 +19,7 @@ seconds ?= 30
 # place, only the hash counts.
 inputs := $(patsubst %,--inputs %,$(abspath $(wildcard ../shared/inputs)))
 
-.PHONY: build demo test check fuzz bench reproduce setup clean tools
+.PHONY: build demo test check fuzz bench reproduce reproduce-all cross-check setup clean tools
 
 build: ## bin/safebox and bin/safebox-host
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/safebox ./cmd/safebox-host
@@ -45,6 +45,12 @@ bench: ## benchmarks, as ratios to a stated peer
 
 reproduce: setup ## two clones under different conditions, compared byte for byte
 	ci/reproduce $(inputs)
+
+reproduce-all: setup ## the same for every format, and with the kernel built twice
+	ci/reproduce --full $(inputs)
+
+cross-check: setup ## mkosi as the second builder, and a boot of its disk (root)
+	ci/cross-check $(inputs)
 
 tools: $(tools)/gofumpt-$(notdir $(gofumpt)) $(tools)/staticcheck-$(notdir $(staticcheck)) $(tools)/golangci-lint-$(notdir $(golangci))
 

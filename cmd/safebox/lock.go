@@ -43,7 +43,8 @@ func lockFetchCommand() *cobra.Command {
 		Long: `Fetches the packages of the lock file into the cache; those that only a kernel
 built from source needs with --kernel source. With --archive every input of a
 build, with either kernel, is packed by content address into one tar: the
-packages, the Go modules of the init and the Go toolchain. Unpacked, that
+packages, the Go toolchain, and the Go modules of the init and of this program.
+Unpacked, that
 folder serves as --inputs of a build with --offline anywhere.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -89,11 +90,11 @@ folder serves as --inputs of a build with --offline anywhere.`,
 	return c
 }
 
-// packInputs writes the archive. Its modules are those that the init of the
-// source needs.
+// packInputs writes the archive. Its modules are those of the source's init and
+// of the program that builds it.
 func packInputs(c *cobra.Command, r *lock.Resolver, l *lock.Lock, source, archive string) error {
 	cli.Say(c.ErrOrStderr(), "fetching the Go modules and the toolchain")
-	modules, err := image.GoModules(c.Context(), image.Options{Resolver: r, Source: source, Init: image.InitPackage}, l)
+	modules, err := image.GoModules(c.Context(), image.Options{Resolver: r, Source: source}, l)
 	if err != nil {
 		return err
 	}
