@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/asn1"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -120,6 +121,39 @@ func TestDetached(t *testing.T) {
 		}
 		if _, err := pkcs7.Decode(append(foreign(t), 0)); err == nil || !strings.Contains(err.Error(), "1 bytes follow") {
 			t.Errorf("a byte behind the message: got %v", err)
+		}
+	}
+}
+
+// TestSigners: one signs, neither nobody nor two.
+func TestSigners(t *testing.T) {
+	der, err := signed(t, keytest.New(t, "signer"), []byte("what is signed"), false).EncodeBare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var message asn1.RawValue
+	if _, err := asn1.Unmarshal(der, &message); err != nil {
+		t.Fatal(err)
+	}
+	var fields []asn1.RawValue
+	for rest := message.Bytes; len(rest) > 0; {
+		var field asn1.RawValue
+		if rest, err = asn1.Unmarshal(rest, &field); err != nil {
+			t.Fatal(err)
+		}
+		fields = append(fields, field)
+	}
+	last := &fields[len(fields)-1]
+	one := last.Bytes
+	for n, ok := range map[int]bool{0: false, 1: true, 2: false} {
+		last.Bytes, last.FullBytes = bytes.Repeat(one, n), nil
+		b, err := asn1.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = pkcs7.DecodeBare(b)
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), fmt.Sprintf("got %d signers, want 1", n)) {
+			t.Errorf("%d signers: got %v", n, err)
 		}
 	}
 }

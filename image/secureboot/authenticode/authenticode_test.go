@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,6 +100,14 @@ func TestSameAsOthers(t *testing.T) {
 	ours, err := authenticode.Sign(image, by.Key, by.Certificate)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The header: the length without the padding, as sbsign writes it.
+	header := func(table []byte) string {
+		size := 4 + int(binary.BigEndian.Uint16(table[10:]))
+		return fmt.Sprintf("%d %x", int(binary.LittleEndian.Uint32(table))-size, table[4:8])
+	}
+	if got, want := header(ours[len(image):]), header(table); got != want {
+		t.Errorf("header: got %s, want %s", got, want)
 	}
 	if !bytes.Contains(ours[len(image):], message.Content) {
 		t.Errorf("signed content: not %x, as sbsign wrote it", message.Content)

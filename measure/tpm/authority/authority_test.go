@@ -19,6 +19,7 @@ import (
 
 	"github.com/ulikunitz/xz"
 
+	"safebox/image/secureboot/keytest"
 	"safebox/measure/eventlog"
 	"safebox/measure/pe"
 	"safebox/measure/pkcs7"
@@ -364,6 +365,52 @@ func TestPadding(t *testing.T) {
 		if _, err := OpenSignature(b, sum); (err == nil) != ok {
 			t.Errorf("%d bytes of padding: got error %v", n, err)
 		}
+	}
+}
+
+// TestCountedPadding: dwLength may count the padding, of up to 7 zeros.
+func TestCountedPadding(t *testing.T) {
+	image, table := addon(t)
+	sum := [32]byte(image.Authenticode(sha256.New()))
+	const message = CertificateHeaderSize + 1538 // TestMessageRefuses
+	for n, ok := range map[int]bool{0: true, 1: true, 7: true, 8: false, 16: false} {
+		b := append(bytes.Clone(table[:message]), make([]byte, n)...)
+		binary.LittleEndian.PutUint32(b, uint32(len(b)))
+		if _, err := OpenSignature(b, sum); (err == nil) != ok {
+			t.Errorf("%d zeros: got error %v", n, err)
+		}
+	}
+}
+
+// TestAttributesMissing: an image's signature is over attributes (Authenticode
+// 1.0, "SignerInfo"), and one over the content itself was not seen to boot.
+func TestAttributesMissing(t *testing.T) {
+	image, table := addon(t)
+	sum := [32]byte(image.Authenticode(sha256.New()))
+	der, err := openTable(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := pkcs7.Decode(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := keytest.New(t, "db")
+	s.Signer, s.Attributes = by.Certificate, nil
+	if s.Signature, err = pkcs7.Sign(s.Content[2:], by.Key, by.Certificate); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Verify(s.Content[2:]); err != nil {
+		t.Fatal(err)
+	}
+	if der, err = s.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	le := binary.LittleEndian
+	b := le.AppendUint32(nil, uint32(CertificateHeaderSize+len(der)))
+	b = le.AppendUint16(le.AppendUint16(b, CertificateRevision), CertificatePKCS)
+	if _, err := OpenSignature(append(b, der...), sum); err == nil || !strings.Contains(err.Error(), "authenticated attributes: missing") {
+		t.Errorf("got %v", err)
 	}
 }
 
