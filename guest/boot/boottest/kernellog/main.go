@@ -1,7 +1,7 @@
 // Command kernellog is a TEST-ONLY PID 1: before it does what boottest/init
-// does, it tells on the console where in memory the kernel lies and what the
-// kernel's log says of ACPI. The console is quiet, so nothing else does. No
-// release holds it.
+// does, it tells on the console how many processors run, where in memory the
+// kernel lies and what the kernel's log says of ACPI. The console is quiet, so
+// nothing else does. No release holds it.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 
 	"safebox/guest/boot"
@@ -40,20 +41,22 @@ func tell() error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(tellMemory(out), tellLog(out), out.Close())
+	err = errors.Join(tellMachine(out), tellLog(out), out.Close())
 	for _, target := range []string{"/proc", "/dev"} {
 		err = errors.Join(err, unix.Unmount(target, 0))
 	}
 	return err
 }
 
-// tellMemory writes /proc/iomem, whose addresses are root's to read.
-func tellMemory(out io.Writer) error {
+// tellMachine writes how many processors run and /proc/iomem, whose addresses are
+// root's to read.
+func tellMachine(out io.Writer) error {
 	text, err := os.ReadFile("/proc/iomem")
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(out); err != nil { // the firmware left the cursor in a line
+	// The firmware left the cursor in a line.
+	if _, err := fmt.Fprintf(out, "\ntest: processors %d\n", runtime.NumCPU()); err != nil {
 		return err
 	}
 	for line := range strings.Lines(string(text)) {
