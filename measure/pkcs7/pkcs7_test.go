@@ -223,14 +223,21 @@ func TestSignRefuses(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(foreign(f))
-	by := keytest.New(f, "signer")
-	for _, attributes := range []bool{false, true} {
-		der, err := signed(f, by, []byte("what is signed"), attributes).Encode()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(der)
+	// A detached message without attributes, by OpenSSL: an update's, in its
+	// ContentInfo again.
+	update, err := os.ReadFile("../../image/secureboot/variables/testdata/PK.auth")
+	if err != nil {
+		f.Fatal(err)
 	}
+	s, err := pkcs7.DecodeBare(update[40 : 16+binary.LittleEndian.Uint32(update[16:])])
+	if err != nil {
+		f.Fatal(err)
+	}
+	der, err := s.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(der)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := pkcs7.Decode(b)
 		if err != nil {

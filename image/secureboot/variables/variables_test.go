@@ -383,24 +383,44 @@ func TestFillRefuses(t *testing.T) {
 	}
 }
 
-func FuzzOpenUpdate(f *testing.F) {
-	by := keytest.New(f, "PK")
+// TestFixedUpdates opens updates that no code of ours wrote: testdata/README.md.
+func TestFixedUpdates(t *testing.T) {
 	for _, name := range []string{"PK", "db"} {
-		b, err := newVariable(f, name, at(f, 2026), variables.Certificates(owner(f), by.Certificate)).Sign(by.Key, by.Certificate)
+		v, signer, err := variables.OpenUpdate(name, read(t, "testdata/"+name+".auth"))
 		if err != nil {
-			f.Fatal(err)
+			t.Fatal(err)
 		}
+		want := map[string]string{"PK": "TEST ONLY PK", "db": "TEST ONLY KEK"}[name]
+		if signer.Subject.CommonName != want || v.Time != at(t, 2026) {
+			t.Errorf("%s: by %q at %x, want %q", name, signer.Subject.CommonName, v.Time, want)
+		}
+	}
+}
+
+func FuzzOpenUpdate(f *testing.F) {
+	signed := map[string][]byte{}
+	for _, name := range []string{"PK", "db"} {
+		b := read(f, "testdata/"+name+".auth")
+		signed[name] = b
 		f.Add(name, b)
+	}
+	pk, by, err := variables.OpenUpdate("PK", signed["PK"])
+	if err != nil {
+		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, name string, b []byte) {
 		v, signer, err := variables.OpenUpdate(name, b)
 		if err != nil {
 			return
 		}
-		// What passed is what the key signed, or signed by another.
-		if bytes.Equal(signer.RawSubjectPublicKeyInfo, by.Certificate.RawSubjectPublicKeyInfo) && (v.Time != at(t, 2026) ||
-			!bytes.Equal(v.Data, variables.Certificates(owner(t), by.Certificate))) {
+		// The key of PK signed one thing.
+		if bytes.Equal(signer.RawSubjectPublicKeyInfo, by.RawSubjectPublicKeyInfo) &&
+			(v.Name != pk.Name || v.Time != pk.Time || !bytes.Equal(v.Data, pk.Data)) {
 			t.Errorf("passed: %+v by %q", v, signer.Subject)
+		}
+		// What is read is in the file, in its place.
+		if !bytes.HasPrefix(b, v.Time[:]) || !bytes.HasSuffix(b, v.Data) {
+			t.Errorf("got %+v from %x", v, b)
 		}
 	})
 }
