@@ -168,8 +168,13 @@ func checkFragment(fragment, resolved string) error {
 	return asError(found)
 }
 
-// checkKnown finds options that the kernel's source does not declare. A wrong
-// name of an option that must be off would pass every other check.
+// mitigation starts the names of options against faults of processors. The
+// policy speaks of each that there is: a new one would be off, unseen.
+const mitigation = "MITIGATION_"
+
+// checkKnown finds options that the kernel's source does not declare: a wrong
+// name of an option that must be off would pass every other check. And it finds
+// mitigations of the source that the policy does not know.
 func (p *Policy) checkKnown(fragment string, declared map[string]bool) error {
 	options, err := parseConfig(fragment)
 	if err != nil {
@@ -184,7 +189,18 @@ func (p *Policy) checkKnown(fragment string, declared map[string]bool) error {
 			found = append(found, Violation{option, "no such option in the kernel's source", want})
 		}
 	}
+	for option := range declared {
+		if strings.HasPrefix(option, mitigation) && !p.has(option) {
+			found = append(found, Violation{option, "no rule in config/policy", "one: each mitigation has one"})
+		}
+	}
 	return asError(found)
+}
+
+// has tells whether the policy says anything of an option.
+func (p *Policy) has(option string) bool {
+	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.Option == option }) ||
+		slices.ContainsFunc(p.Exempt, func(e Exemption) bool { return e.Item == option })
 }
 
 func asError(found []Violation) error {

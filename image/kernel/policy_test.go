@@ -66,7 +66,7 @@ func TestPolicyHasEveryItemOfTheSpecification(t *testing.T) {
 	for _, e := range standardPolicy(t).Exempt {
 		exempt[e.Item] = true
 	}
-	if diff := cmp.Diff(map[string]bool{"NULL_TTY": true}, exempt); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"NULL_TTY": true, "MITIGATION_VMSCAPE": true}, exempt); diff != "" {
 		t.Errorf("items without a rule (-want +got):\n%s", diff)
 	}
 	for list, items := range specItems() {
@@ -212,12 +212,17 @@ func TestParsePolicyErrors(t *testing.T) {
 }
 
 func TestCheckKnown(t *testing.T) {
-	p, err := ParsePolicy("format safebox-kernel-policy/1\noff MODULS\non SMP\n")
+	p, err := ParsePolicy("format safebox-kernel-policy/1\noff MODULS\non SMP\non MITIGATION_A\nnone MITIGATION_B not for a guest, that is\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.checkKnown("CONFIG_SMP=y\nCONFIG_EF=y\n", map[string]bool{"SMP": true, "EFI": true, "MODULES": true})
-	want := &PolicyError{[]Violation{{"EF", "no such option in the kernel's source", "y"}, {"MODULS", "no such option in the kernel's source", "n"}}}
+	declared := map[string]bool{"SMP": true, "EFI": true, "MODULES": true, "MITIGATION_A": true, "MITIGATION_B": true, "MITIGATION_C": true}
+	err = p.checkKnown("CONFIG_SMP=y\nCONFIG_EF=y\nCONFIG_MITIGATION_C=y\n", declared)
+	want := &PolicyError{[]Violation{
+		{"EF", "no such option in the kernel's source", "y"},
+		{"MITIGATION_C", "no rule in config/policy", "one: each mitigation has one"},
+		{"MODULS", "no such option in the kernel's source", "n"},
+	}}
 	var got *PolicyError
 	if !errors.As(err, &got) || !cmp.Equal(got, want) {
 		t.Errorf("got %v, want %v", err, want)
