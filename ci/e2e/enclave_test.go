@@ -112,7 +112,9 @@ func bootMicroVM(t *testing.T, dir, commandLine string) []string {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	<-exited
+	if err := <-exited; err == nil {
+		t.Error("QEMU ended by itself, want it to halt until it is killed")
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if len(said) == 0 {

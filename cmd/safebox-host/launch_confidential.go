@@ -35,7 +35,7 @@ func (f *launchFlags) confidential(c *cobra.Command) error {
 	l, ok := r.Launch(f.platform)
 	if !ok {
 		return cli.Usage(fmt.Errorf("opening release: %s has no launch of platform %s", filepath.Join(f.release, release.FileName), f.platform),
-			"make one with: safebox build --platform "+f.platform+" --out DIR")
+			"make one with: safebox build --platform vtpm,"+f.platform+" --out DIR")
 	}
 	if err := checkArtifacts(f.release, r); err != nil {
 		return err

@@ -48,7 +48,7 @@ func (f *launchFlags) nitro(c *cobra.Command) error {
 	image, ok := r.Artifact(releaseEIF)
 	if !ok {
 		return cli.Usage(fmt.Errorf("opening release: %s does not list %s", filepath.Join(f.release, release.FileName), releaseEIF),
-			"make one with: safebox build --platform nitro --out DIR")
+			"make one with: safebox build --kernel source --platform vtpm,nitro --out DIR")
 	}
 	if err := checkArtifacts(f.release, r); err != nil {
 		return err

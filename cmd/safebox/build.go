@@ -40,7 +40,12 @@ release folder: vmlinuz, initrd.cpio.zst, cmdline, safebox.efi, safebox.raw,
 safebox-init, firmware/, sbom.cdx.json and release.json, which describes the
 others and says what a machine that boots them will report. Platforms snp and
 tdx add their firmware and what their launch measurements are computed from
-(safebox measure all).
+(safebox measure all); nitro adds safebox.eif, --disk the same disk for other
+monitors and clouds, --igvm safebox.igvm.
+
+--kernel source builds the kernel from the distribution's source with our
+configuration and pinned tools, and adds kernel.config. That takes minutes, the
+first time, and 2 GB in TMPDIR.
 
 Inputs are looked for in the cache, in the --inputs folders, at the package
 mirrors of this machine's apt configuration, and in the --snapshot archive.

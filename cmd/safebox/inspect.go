@@ -16,7 +16,8 @@ func inspectCommand() *cobra.Command {
 		Short: "Say what is in a file",
 		Long: `Recognises a file by its content and prints what is in it:
 
-  what is built      unified kernel images and other PE files, disks, initrds, OVMF
+  what is built      unified kernel images and other PE files, disks (raw, qcow2, VHD,
+                     archives for Google), initrds, IGVM files, OVMF
                      firmware, enclave images, release.json, bundles
   event logs         of TPMs and TDX guests, with the values that they replay to
   evidence           SEV-SNP reports, TDX quotes, documents of Nitro enclaves and of

@@ -44,8 +44,7 @@ func lockFetchCommand() *cobra.Command {
 built from source needs with --kernel source. With --archive every input of a
 build, with either kernel, is packed by content address into one tar: the
 packages, the Go toolchain, and the Go modules of the init and of this program.
-Unpacked, that
-folder serves as --inputs of a build with --offline anywhere.`,
+Unpacked, that folder serves as --inputs of a build with --offline anywhere.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if kernel != kernelDistro && kernel != kernelSource {
