@@ -136,12 +136,18 @@ func (f *forgery) qemu(t *testing.T) []string {
 	return args
 }
 
-// wrapped are accesses around the end of the address space, for AML with 64-bit
-// integers.
-func wrapped() []variant {
-	const end = 1<<64 - 4
+// far are accesses beyond the physical addresses and around the end of the
+// address space, for AML with 64-bit integers.
+func far() []variant {
+	const (
+		end = 1<<64 - 4
+		// Linux masks such a bit off when it maps (Linux, page_64_types.h,
+		// __PHYSICAL_MASK_SHIFT: addresses have 52 bits at most).
+		alias = 1<<52 | somewhere
+	)
 	both := fmt.Sprintf("OperationRegion (SPAN, SystemMemory, %#x, 16) Field (SPAN, DWordAcc, NoLock, Preserve) { LAST, 32, NEXT, 32 }", uint64(end))
 	return []variant{
+		{name: "RAM with a bit too many", body: fmt.Sprintf("RDDW (%#x)", uint64(alias)), refused: access(alias, 4)},
 		{name: "across the end of the address space", body: fmt.Sprintf("RDQW (%#x)", uint64(end)), refused: access(end, 8)},
 		{name: "up to the end of the address space", outside: both, body: "Local0 = LAST", refused: access(end, 4)},
 		{name: "beyond the end of the address space", outside: both, body: "Local0 = NEXT", refused: access(0, 4)},
@@ -161,7 +167,7 @@ func TestForgedTables(t *testing.T) {
 	f.register(t, fadtXGPE0, events, eventsSize)
 	f.register(t, fadtReset, reset, 1)
 	f.mailbox(t, mailbox)
-	s := ssdt{variants: wrapped()}
+	s := ssdt{variants: far()}
 	table, err := os.ReadFile(s.compile(t))
 	if err != nil {
 		t.Fatal(err)
