@@ -62,17 +62,15 @@ func jsonText(v any) string {
 	return string(b)
 }
 
-// members orders the names of an object: what a release is made from before what
-// follows from it, references and serial numbers, which repeat other members,
-// last, all others sorted between.
+// members orders the names of an object: what a release or a component is made
+// from before what follows from it, all others sorted.
 func members(a, b map[string]any) []string {
 	causes := []string{"type", "kernel", "toolchain", "epoch", "lock_sha256", "inputs", "version", "command_lines"}
-	repeated := []string{"bom-ref", "purl", "serialNumber"}
 	place := func(name string) int {
 		if i := slices.Index(causes, name); i >= 0 {
 			return i
 		}
-		return len(causes) + 1 + slices.Index(repeated, name)
+		return len(causes)
 	}
 	names := slices.Concat(slices.Collect(maps.Keys(a)), slices.Collect(maps.Keys(b)))
 	slices.Sort(names)
