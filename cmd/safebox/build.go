@@ -45,7 +45,7 @@ monitors and clouds, --igvm safebox.igvm.
 
 --kernel source builds the kernel from the distribution's source with our
 configuration and pinned tools, and adds kernel.config. That takes minutes, the
-first time, and 2 GB in TMPDIR.
+first time, and 3 GB in TMPDIR.
 
 Inputs are looked for in the cache, in the --inputs folders, at the package
 mirrors of this machine's apt configuration, and in the --snapshot archive.

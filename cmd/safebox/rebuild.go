@@ -102,7 +102,7 @@ func (f *rebuildFlags) builder(c *cobra.Command, dir string) rebuild.Builder {
 		b := buildFlags{
 			json:       f.json,
 			inputFlags: f.inputFlags, source: dir, kernel: r.Kernel,
-			platform: strings.Join(r.Platforms, ","), disk: strings.Join(r.Disks, ","),
+			platform: strings.Join(r.Platforms, ","), disk: strings.Join(r.Disks, ","), igvm: r.IGVM,
 		}
 		a, err := b.build(c)
 		if err != nil {
@@ -122,6 +122,7 @@ type jsonRebuild struct {
 	Kernel      string             `json:"kernel"`
 	Platforms   []string           `json:"platforms"`
 	Disks       []string           `json:"disks"`
+	IGVM        bool               `json:"igvm"`
 	Artifacts   []release.Artifact `json:"artifacts"` // of the published release
 	Differences []jsonDifference   `json:"differences"`
 }
@@ -132,7 +133,7 @@ func (f *rebuildFlags) print(w io.Writer, p *rebuild.Published, s *rebuild.Sourc
 		return cli.WriteJSON(w, jsonRebuild{
 			Match: r.Match(), Release: fmt.Sprintf("%x", r.Release), Rebuilt: digestOrNone(r.Rebuilt),
 			LockSHA256: p.Release.LockSHA256, Source: digestOrNone(s.Digest),
-			Kernel: request.Kernel, Platforms: request.Platforms, Disks: append([]string{}, request.Disks...),
+			Kernel: request.Kernel, Platforms: request.Platforms, Disks: append([]string{}, request.Disks...), IGVM: request.IGVM,
 			Artifacts: p.Release.Artifacts, Differences: differencesJSON(r.Differences),
 		})
 	}

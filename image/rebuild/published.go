@@ -11,6 +11,7 @@ import (
 
 	"safebox/image"
 	"safebox/image/compare"
+	"safebox/image/igvm"
 	"safebox/verifier/release"
 )
 
@@ -113,5 +114,6 @@ func (p *Published) Request() Request {
 			r.Disks = append(r.Disks, container)
 		}
 	}
+	_, r.IGVM = p.Release.Artifact(igvm.FileName)
 	return r
 }

@@ -25,6 +25,7 @@ type Request struct {
 	Kernel    string   // "distro" or "source"
 	Platforms []string // vtpm first, then snp, tdx, nitro
 	Disks     []string // formats beside the raw disk: qcow2, vhd, gcp
+	IGVM      bool     // the IGVM file of platform snp
 }
 
 // Built is a release that a builder made.

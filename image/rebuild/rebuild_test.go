@@ -259,12 +259,12 @@ func TestOpenFile(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	files := contents()
-	files["safebox.gcp.tar.gz"], files["safebox.qcow2"] = "g", "q"
+	files["safebox.gcp.tar.gz"], files["safebox.qcow2"], files["safebox.igvm"] = "g", "q", "i"
 	r := describeAll(t, files)
 	r.Kernel = "source"
 	r.Launches = []release.Launch{{Platform: "snp"}, {Platform: "tdx"}}
 	r.Measurements = append(r.Measurements, release.Measurement{Platform: "nitro"})
-	want := Request{Kernel: "source", Platforms: []string{"vtpm", "snp", "tdx", "nitro"}, Disks: []string{"qcow2", "gcp"}}
+	want := Request{Kernel: "source", Platforms: []string{"vtpm", "snp", "tdx", "nitro"}, Disks: []string{"qcow2", "gcp"}, IGVM: true}
 	if diff := cmp.Diff(want, (&Published{Release: r}).Request()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
