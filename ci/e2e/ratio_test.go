@@ -32,11 +32,12 @@ func BenchmarkBoot(b *testing.B) {
 		b.Fatal(err)
 	}
 	appliance := source(b)
+	host := newHost(b)
 	var bare, full []time.Duration
 	for b.Loop() {
 		bare, full = nil, nil
 		for range pairs {
-			bare = append(bare, upAfter(b, hello, func(s string) (time.Duration, bool) {
+			bare = append(bare, upAfter(b, host, hello, func(s string) (time.Duration, bool) {
 				text, ok := strings.CutPrefix(s, "hello: ")
 				if !ok {
 					return 0, false
@@ -44,7 +45,7 @@ func BenchmarkBoot(b *testing.B) {
 				d, err := time.ParseDuration(text)
 				return d, err == nil
 			}))
-			full = append(full, upAfter(b, appliance, func(s string) (time.Duration, bool) {
+			full = append(full, upAfter(b, host, appliance, func(s string) (time.Duration, bool) {
 				l, ok := bootreport.ParseLine(s)
 				return l.At, ok && l.Outcome == bootreport.Ready
 			}))
@@ -61,9 +62,8 @@ func BenchmarkBoot(b *testing.B) {
 }
 
 // upAfter boots a release from its disk until a console line tells the time.
-func upAfter(b *testing.B, r *built, told func(line string) (time.Duration, bool)) time.Duration {
+func upAfter(b *testing.B, host host, r *built, told func(line string) (time.Duration, bool)) time.Duration {
 	b.Helper()
-	host := newHost(b)
 	dir := b.TempDir()
 	if err := vmm.MakeTPM(b.Context(), host.parent, host.tools, dir); err != nil {
 		b.Fatal(err)

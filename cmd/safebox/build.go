@@ -110,6 +110,9 @@ func (f *buildFlags) build(c *cobra.Command) (*image.Artifacts, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := image.CheckSource(source); err != nil {
+		return nil, cli.Usage(err, "go build ./cmd/safebox in the source gives its own program")
+	}
 	lockFile, err := f.readLock(source)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -129,18 +128,7 @@ func (f *signFlags) write(stdout, stderr io.Writer, s signable, signed []byte, c
 
 // checkOutputs refuses to write over an input or to write a file twice.
 func (f *signFlags) checkOutputs(file string) error {
-	if f.disk == f.out {
-		return cli.Usage(errors.New("--out and --disk name the same file"), "choose another name")
-	}
-	for _, out := range []string{f.out, f.disk} {
-		if out == "" {
-			continue
-		}
-		if err := cli.CheckNotInput(out, file, f.key, f.cert, f.signature); err != nil {
-			return err
-		}
-	}
-	return nil
+	return checkOutputs([]string{f.out, f.disk}, file, f.key, f.cert, f.signature)
 }
 
 // readSignable reads a file and finds out what it is.

@@ -96,6 +96,10 @@ func (f *signFlags) attach(stdout, stderr io.Writer, file string) error {
 	if err != nil {
 		return err
 	}
+	// A file or a certificate that no signature fits is wrong usage.
+	if _, _, err := s.prepare(b, cert); err != nil {
+		return cli.Usage(fmt.Errorf("%s: %w", file, err), "")
+	}
 	signed, err := s.attach(b, signature, cert)
 	if err != nil {
 		return cli.Failed(fmt.Errorf("%s: %w", file, err), "the signature must be over what safebox sign prepare writes for this file")
@@ -124,13 +128,8 @@ func (f *signFlags) detach(stdout io.Writer, file string) error {
 	if err := missing([2]string{"out", f.out}); err != nil {
 		return err
 	}
-	if f.signature == f.out {
-		return cli.Usage(fmt.Errorf("%s would be written twice", f.out), "choose another name")
-	}
-	for _, out := range []string{f.out, f.signature} {
-		if err := cli.CheckNotInput(out, file); err != nil {
-			return err
-		}
+	if err := checkOutputs([]string{f.out, f.signature}, file); err != nil {
+		return err
 	}
 	s, b, err := readSignable(file)
 	if err != nil {

@@ -13,6 +13,17 @@ import (
 	"safebox/verifier/release"
 )
 
+// TestIDBlockPolicy: a policy that no firmware takes is refused before anything
+// is signed: bit 17 must be one (AMD 56860, "Guest Policy").
+func TestIDBlockPolicy(t *testing.T) {
+	for policy, ok := range map[string]bool{"0x30000": true, "0x10000": false, "0": false, "x": false} {
+		f := idBlockFlags{policy: policy}
+		if _, _, err := f.owner(); (err == nil) != ok {
+			t.Errorf("policy %s: got %v, want accepted: %v", policy, err, ok)
+		}
+	}
+}
+
 // TestIDBlockFiles: each machine of the launch has its block, at the offsets of
 // AMD 56860 (SEV-SNP Firmware ABI 1.57), table "Structure of the ID Block", and
 // an authentication page that opens with it and with no other.

@@ -42,7 +42,7 @@ func readCertificates(path string) ([]*certificate, error) {
 	for rest := text; len(bytes.TrimSpace(rest)) > 0; {
 		block, after := pem.Decode(rest)
 		if block == nil || block.Type != "CERTIFICATE" {
-			return nil, cli.Usage(fmt.Errorf("%s: got %.40q, want PEM of type CERTIFICATE", path, rest), "")
+			return nil, cli.Usage(fmt.Errorf("%s: byte %d: no PEM block of type CERTIFICATE", path, len(text)-len(rest)), "")
 		}
 		cert, err := pkcs7.ParseCertificate(block.Bytes)
 		if err != nil {

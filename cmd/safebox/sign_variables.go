@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/image/output"
 	"safebox/image/secureboot/variables"
+	"safebox/measure/pkcs7"
 	"safebox/measure/tpm/varstore"
 )
 
@@ -145,6 +147,12 @@ func (f *variablesFlags) read() (*keyset, error) {
 		}
 		var certs []*x509.Certificate
 		for _, c := range list {
+			if err := pkcs7.CheckSigner(c.parsed); err != nil {
+				return nil, cli.Usage(fmt.Errorf("%s: %w", v.path, err), "")
+			}
+			if slices.ContainsFunc(certs, c.parsed.Equal) {
+				return nil, cli.Usage(fmt.Errorf("%s: certificate %q: there twice", v.path, c.parsed.Subject), "")
+			}
 			certs = append(certs, c.parsed)
 		}
 		switch v.name {

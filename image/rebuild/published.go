@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -60,6 +61,9 @@ func (p *Published) read(a release.Artifact) ([]byte, error) {
 		return nil, errNoFile
 	}
 	name := filepath.Join(p.dir, filepath.FromSlash(a.Name))
+	if err := noLinks(p.dir, a.Name); err != nil {
+		return nil, err
+	}
 	b, err := readRegular(name, compare.MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errNoFile
@@ -71,6 +75,23 @@ func (p *Published) read(a release.Artifact) ([]byte, error) {
 		return nil, fmt.Errorf("%s is not the file that %s describes: %w", name, release.FileName, err)
 	}
 	return b, nil
+}
+
+// noLinks refuses a symbolic link among the folders that lead to a file.
+func noLinks(dir, name string) error {
+	for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
+		info, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(parent)))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("%s: got %v, want a folder", filepath.Join(dir, parent), info.Mode().Type())
+		}
+	}
+	return nil
 }
 
 // readRegular reads a file that is no link and no device.

@@ -217,6 +217,9 @@ func TestOpenRefuses(t *testing.T) {
 		"link": {func(dir string) error {
 			return errors.Join(os.Rename(dir+"/vmlinuz", dir+"/real"), os.Symlink("real", dir+"/vmlinuz"))
 		}, "/vmlinuz: got L--------- of 4 bytes, want a file"},
+		"link above": {func(dir string) error {
+			return errors.Join(os.Rename(dir+"/firmware", dir+"/real"), os.Symlink("real", dir+"/firmware"))
+		}, "/firmware: got L---------, want a folder"},
 		"folder":     {func(dir string) error { return errors.Join(os.Remove(dir+"/vmlinuz"), os.Mkdir(dir+"/vmlinuz", 0o700)) }, "/vmlinuz: got d--------- "},
 		"no release": {func(dir string) error { return os.Remove(dir + "/release.json") }, "release.json: no such file"},
 		"not canonical": {func(dir string) error {

@@ -28,6 +28,9 @@ func OpenSource(ctx context.Context, path string) (_ *Source, err error) {
 	if info.IsDir() {
 		return &Source{Dir: path}, nil
 	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait
+		return nil, fmt.Errorf("opening source: %s: want a folder, or an archive in a file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening source: %w", err)

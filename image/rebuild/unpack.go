@@ -291,6 +291,13 @@ func (u *unpacker) links() error {
 			return err
 		}
 	}
+	// Their texts lead nowhere else, but one through another may: where they
+	// lead in fact is asked when all are there.
+	for _, m := range u.waiting {
+		if _, err := u.root.Stat(m.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("member %q: following the link: %w", clip(m.name), err)
+		}
+	}
 	return nil
 }
 

@@ -67,6 +67,12 @@ func goModules(program []byte, t release.Toolchain) ([]cdx.Component, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading build information: %w", err)
 	}
+	return listModules(info, t)
+}
+
+// listModules lists the modules of a program. One that the source's go.mod
+// replaces is refused: it would bring code that no go.sum knows.
+func listModules(info *buildinfo.BuildInfo, t release.Toolchain) ([]cdx.Component, error) {
 	if want := "go" + t.Go; t.Go != "" && info.GoVersion != want {
 		return nil, fmt.Errorf("compiled by %s, want %s", info.GoVersion, want)
 	}

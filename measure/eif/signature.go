@@ -120,10 +120,10 @@ func ParseCertificate(text []byte) (*x509.Certificate, error) {
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" || !bytes.HasPrefix(bytes.TrimSpace(text), []byte(begin)) {
-		return nil, fmt.Errorf("parsing certificate: got %.40q, want PEM of type CERTIFICATE", text)
+		return nil, errors.New("parsing certificate: want PEM of type CERTIFICATE and nothing before it")
 	}
 	if rest = bytes.TrimSpace(rest); len(rest) != 0 || len(block.Headers) != 0 {
-		return nil, fmt.Errorf("parsing certificate: got headers %v in and %.40q behind the PEM block, want neither", block.Headers, rest)
+		return nil, fmt.Errorf("parsing certificate: got %d headers in and %d bytes behind the PEM block, want neither", len(block.Headers), len(rest))
 	}
 	c, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {

@@ -211,6 +211,9 @@ func (r *Release) checkArtifacts() error {
 		if !validName(a.Name) {
 			return fmt.Errorf("artifact name %q: want a clean relative path", a.Name)
 		}
+		if a.Name == FileName {
+			return fmt.Errorf("artifact %s: it can't describe itself", a.Name)
+		}
 		if i > 0 && r.Artifacts[i-1].Name >= a.Name {
 			return fmt.Errorf("artifact %s after %s: want each name once, sorted", a.Name, r.Artifacts[i-1].Name)
 		}

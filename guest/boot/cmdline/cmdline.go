@@ -6,6 +6,7 @@
 package cmdline
 
 import (
+	_ "embed"
 	"fmt"
 	"strings"
 
@@ -17,6 +18,13 @@ const PlatformVTPM = "vtpm"
 
 // maxSize is COMMAND_LINE_SIZE of Linux on x86 (arch/x86/include/asm/setup.h).
 const maxSize = 2048
+
+//go:embed cmdline.go
+var file []byte
+
+// File is this source file. The builder holds it against that of the source
+// from which it compiles the init: both must hold the same texts.
+func File() (name string, content []byte) { return "guest/boot/cmdline/cmdline.go", file }
 
 // Form is one way in which a boot path hands the command line to the kernel.
 type Form struct {
