@@ -2,7 +2,10 @@ package kernel
 
 import (
 	"encoding/binary"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // maxRelease is what issue 6 allows the kernel to have, in bytes.
@@ -24,6 +27,11 @@ func TestBuild(t *testing.T) {
 	}
 	if err := CheckConfig(k.Config); err != nil {
 		t.Error(err)
+	}
+	// Our own output, as a detector of change: the policy names what must be on
+	// or off, and nobody else sees what an update of Kconfig turns on besides.
+	if d := cmp.Diff(strings.Split(resolved(t), "\n"), strings.Split(string(k.Config), "\n")); d != "" {
+		t.Errorf("testdata/resolved.config and the kernel's configuration (-, +); look at each option, then replace the file:\n%s", d)
 	}
 	// boot.rst, "xloadflags": bit 0 says that a 64-bit entry point is there.
 	if flags := binary.LittleEndian.Uint16(k.Image[0x236:]); flags&1 == 0 {

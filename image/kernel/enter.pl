@@ -2,7 +2,7 @@
 # kernel from outside, with the root as working folder. It hides the host and
 # becomes the program given in its arguments. System calls are those of
 # arch/x86/entry/syscalls/syscall_64.tbl, flags those of include/uapi/linux/mount.h.
-use strict;
+# It loads no module: Perl would look for it on the host.
 my ($SYS_mount, $SYS_sethostname) = (165, 170);
 my ($MS_BIND, $MS_REC, $MS_PRIVATE) = (0x1000, 0x4000, 0x40000);
 

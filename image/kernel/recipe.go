@@ -111,6 +111,7 @@ func (r recipe) environment() []string {
 		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(r.epoch, 10),
 		"TMPDIR=/tmp",
 		"TZ=UTC",
+		"ZSTD_NBTHREADS=1", // else zstd(1) asks for the number of CPUs
 	}
 }
 

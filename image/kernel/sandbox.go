@@ -130,7 +130,7 @@ func (s *sandbox) run(ctx context.Context, stdin io.Reader, output io.Writer, pr
 	defer runtime.UnlockOSThread()
 	end := &tail{}
 	cmd := exec.CommandContext(ctx, filepath.Join(s.dir, loader))
-	cmd.Args = append([]string{loader, "--library-path", libraries, perl, "-e", enterScript, "--"}, program...)
+	cmd.Args = append([]string{loader, "--inhibit-cache", "--library-path", libraries, perl, "-f", "-e", enterScript, "--"}, program...)
 	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, s.env, stdin
 	cmd.Stdout = io.MultiWriter(output, end)
 	cmd.Stderr = cmd.Stdout

@@ -46,7 +46,7 @@ func pinned(t testing.TB) (*lock.Lock, *lock.Resolver) {
 func smallTools() []string {
 	return []string{
 		"bash", "coreutils", "grep", "libacl1", "libattr1", "libc6", "libcap2", "libgmp10", "liblzma5", "libpcre2-8-0",
-		"libselinux1", "libssl3t64", "libtinfo6", "make", "patch", "perl-base", "sed", "tar", "xz-utils", "zlib1g",
+		"libcrypt1", "libselinux1", "libssl3t64", "libtinfo6", "make", "patch", "perl-base", "sed", "tar", "xz-utils", "zlib1g",
 	}
 }
 
@@ -105,6 +105,7 @@ SHLVL=1
 SOURCE_DATE_EPOCH=1767225600
 TMPDIR=/tmp
 TZ=UTC
+ZSTD_NBTHREADS=1
 _=/usr/bin/env
 user 0:0
 folder /build
