@@ -31,7 +31,7 @@ func TestParseConfig(t *testing.T) {
 // grep -c 'is not set'.
 const (
 	resolvedSet   = 841
-	resolvedUnset = 1204
+	resolvedUnset = 1218
 )
 
 func TestParseResolved(t *testing.T) {

@@ -26,6 +26,7 @@ func TestFiles(t *testing.T) {
 		"image/kernel/config/fragment", "image/kernel/config/policy",
 		"image/kernel/patches/0001-acpi-refuse-ram.patch", "image/kernel/patches/0002-x86-keep-virtio-mmio-words.patch",
 		"image/kernel/patches/0003-x86-acpi-refuse-mailbox.patch",
+		"image/kernel/patches/0004-x86-confidential-guests-know-kvm.patch",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -50,7 +51,7 @@ func TestRecipe(t *testing.T) {
 			t.Errorf("%s: its head has %d bytes, want a reason", p.name, len(why))
 		}
 	}
-	if len(names) != 3 || !slices.IsSorted(names) {
-		t.Errorf("patches: got %q, want 3 in the order of their names", names)
+	if len(names) != 4 || !slices.IsSorted(names) {
+		t.Errorf("patches: got %q, want 4 in the order of their names", names)
 	}
 }
