@@ -33,7 +33,7 @@ type Options struct {
 
 	Kernel    layout.Kernel // the distribution's, or ours from source
 	Platforms []string      // PlatformVTPM and what is wanted beside it: PlatformSNP, PlatformTDX, PlatformNitro
-	Disks     []string      // containers wanted beside the raw disk: DiskQCOW2, DiskVHD, DiskGCP
+	Disks     []string      // containers wanted beside the raw disk: qcow2, vhd, gcp
 
 	IGVM bool // also the IGVM file of platform snp
 
