@@ -29,8 +29,8 @@ var sources embed.FS
 // arguments of tools.
 const recipeVersion = "1"
 
-// placeholder stands for the command line in fragment and policy.
-const placeholder = "@CMDLINE@"
+// commandLineMark stands for the command line in fragment and policy.
+const commandLineMark = "@CMDLINE@"
 
 // recipe is what this package adds to source and tools.
 type recipe struct {
@@ -52,8 +52,8 @@ func standardRecipe(epoch int64) (recipe, error) {
 		return recipe{}, fmt.Errorf("command line %q: a quote, backslash or newline has no place in a .config", line)
 	}
 	r := recipe{
-		fragment: strings.ReplaceAll(fragmentText, placeholder, line),
-		policy:   strings.ReplaceAll(policyText, placeholder, line),
+		fragment: strings.ReplaceAll(fragmentText, commandLineMark, line),
+		policy:   strings.ReplaceAll(policyText, commandLineMark, line),
 		epoch:    epoch,
 	}
 	files, err := Files()

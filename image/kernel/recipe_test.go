@@ -40,8 +40,8 @@ func TestRecipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(r.fragment+r.policy, placeholder) {
-		t.Errorf("%s is left", placeholder)
+	if strings.Contains(r.fragment+r.policy, commandLineMark) {
+		t.Errorf("%s is left", commandLineMark)
 	}
 	names := make([]string, len(r.patches))
 	for i, p := range r.patches {
