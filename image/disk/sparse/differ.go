@@ -1,7 +1,6 @@
 package sparse
 
 import (
-	"io"
 	"slices"
 )
 
@@ -50,29 +49,4 @@ func mismatch(a, b []byte) int64 {
 		}
 	}
 	return -1
-}
-
-// Section is the part of a disk from off on that is size bytes long. It knows
-// what the disk knows of its holes.
-func Section(d Disk, off, size int64) Disk {
-	return &section{io.NewSectionReader(d, off, size), d, off}
-}
-
-type section struct {
-	*io.SectionReader
-
-	disk Disk
-	off  int64
-}
-
-// Extents are those of the disk, cut to the section.
-func (s *section) Extents() []Extent {
-	var list []Extent
-	for _, e := range extents(s.disk) {
-		from, to := max(e.Offset, s.off), min(e.End(), s.off+s.Size())
-		if from < to {
-			list = append(list, Extent{from - s.off, to - from})
-		}
-	}
-	return list
 }
