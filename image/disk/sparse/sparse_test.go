@@ -3,7 +3,6 @@ package sparse
 import (
 	"bytes"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 
@@ -146,18 +145,6 @@ func TestDiffer(t *testing.T) {
 		if _, err := Differ(pair[0], pair[1], 0, 10); err == nil {
 			t.Error("failing disk: got no error")
 		}
-	}
-}
-
-func TestSection(t *testing.T) {
-	d := &disk{data: marked(1000, 100, 499, 500), extents: []Extent{{0, 50}, {90, 20}, {490, 100}, {900, 10}}}
-	s := Section(d, 100, 400)
-	if diff := cmp.Diff([]Extent{{0, 10}, {390, 10}}, s.(Mapped).Extents()); diff != "" {
-		t.Errorf("extents (-want +got):\n%s", diff)
-	}
-	b := make([]byte, 400)
-	if n, err := s.ReadAt(b, 0); n != 400 || err != nil && !errors.Is(err, io.EOF) || s.Size() != 400 || !bytes.Equal(b, d.data[100:500]) {
-		t.Errorf("got %d, %v, size %d", n, err, s.Size())
 	}
 }
 
