@@ -48,9 +48,14 @@ type Progress struct {
 	Total int64
 }
 
-// step tells that a step begins.
-func (o *Options) step(format string, args ...any) {
+// step tells that a step begins, unless the build was interrupted: some steps
+// take a second and ask nobody.
+func (o *Options) step(ctx context.Context, format string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	o.Progress(Progress{Step: fmt.Sprintf(format, args...)})
+	return nil
 }
 
 // Build makes the artifacts. The order of the lines is the order of events.
@@ -62,7 +67,9 @@ func Build(ctx context.Context, o Options) (*Artifacts, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.step("reading the pinned inputs")
+	if err := o.step(ctx, "reading the pinned inputs"); err != nil {
+		return nil, err
+	}
 	in, err := o.readInputs(ctx, l)
 	if err != nil {
 		return nil, err
@@ -71,28 +78,33 @@ func Build(ctx context.Context, o Options) (*Artifacts, error) {
 	if err := o.addKernel(ctx, a, l, in); err != nil {
 		return nil, err
 	}
-	o.step("compiling the init with go %s", l.Go)
 	if err := o.addInit(ctx, a, l); err != nil {
 		return nil, err
 	}
-	o.step("packing the initrd")
-	if err := o.addInitrd(a, in); err != nil {
+	if err := o.addInitrd(ctx, a, in); err != nil {
 		return nil, err
 	}
-	o.step("assembling the images")
 	a.add(commandLine, []byte(cmdline.Text(o.Kernel)))
 	for _, f := range in.firmware {
 		a.add(f.Name, f.Data, f.From...)
 	}
-	if err := o.addImages(a, l, in); err != nil {
+	if err := o.addImages(ctx, a, l, in); err != nil {
 		return nil, err
 	}
-	o.step("predicting the measurements")
-	return a, o.describe(a, l, in)
+	if err := o.step(ctx, "predicting the measurements"); err != nil {
+		return nil, err
+	}
+	if err := o.describe(a, l, in); err != nil {
+		return nil, err
+	}
+	return a, ctx.Err()
 }
 
 // addInit compiles PID 1.
 func (o *Options) addInit(ctx context.Context, a *Artifacts, l *lock.Lock) error {
+	if err := o.step(ctx, "compiling the init with go %s", l.Go); err != nil {
+		return err
+	}
 	compiler, err := o.compiler(l)
 	if err != nil {
 		return err
@@ -106,7 +118,10 @@ func (o *Options) addInit(ctx context.Context, a *Artifacts, l *lock.Lock) error
 }
 
 // addInitrd packs the initramfs for the kernel.
-func (o *Options) addInitrd(a *Artifacts, in *inputs) error {
+func (o *Options) addInitrd(ctx context.Context, a *Artifacts, in *inputs) error {
+	if err := o.step(ctx, "packing the initrd"); err != nil {
+		return err
+	}
 	release, err := kernel.Release(a.File(vmlinuz))
 	if err != nil {
 		return err

@@ -2,7 +2,9 @@ package image_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -29,8 +31,8 @@ const (
 	maxInit = 14 << 20
 )
 
-// write builds a release from the pinned inputs into a new folder.
-func write(t *testing.T) string {
+// options are those of a release from the pinned inputs.
+func options(t *testing.T) image.Options {
 	t.Helper()
 	lockFile, err := os.ReadFile("safebox.lock")
 	if err != nil {
@@ -40,9 +42,15 @@ func write(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := image.Build(t.Context(), image.Options{
+	return image.Options{
 		Lock: lockFile, LockName: "safebox.lock", Resolver: r, Source: "..", Init: image.InitPackage, Kernel: layout.Distro, Platforms: []string{"vtpm"}, Progress: func(image.Progress) {},
-	})
+	}
+}
+
+// write builds a release into a new folder.
+func write(t *testing.T) string {
+	t.Helper()
+	a, err := image.Build(t.Context(), options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +115,34 @@ func TestBuild(t *testing.T) {
 	t.Run("initrd", func(t *testing.T) { checkInitrd(t, all) })
 	t.Run("digests", func(t *testing.T) { checkDigests(t, folder, all) })
 	t.Run("again", func(t *testing.T) { checkAgain(t, all) })
+}
+
+// TestBuildInterrupted: an interruption in any step ends the build, the last
+// step's too.
+func TestBuildInterrupted(t *testing.T) {
+	o := options(t)
+	var steps []string
+	o.Progress = func(p image.Progress) { steps = append(steps, p.Step) }
+	if _, err := image.Build(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		ctx, interrupt := context.WithCancel(t.Context())
+		var last string
+		o.Progress = func(p image.Progress) {
+			if last = p.Step; last == step {
+				interrupt()
+			}
+		}
+		_, err := image.Build(ctx, o)
+		interrupt()
+		if !errors.Is(err, context.Canceled) || last != step {
+			t.Errorf("interrupted in step %q: got error %v after step %q", step, err, last)
+		}
+	}
+	if want := 5; len(steps) != want {
+		t.Errorf("steps: got %q, want %d", steps, want)
+	}
 }
 
 // checkFiles: the files that the command-line contract lists for platform

@@ -50,10 +50,10 @@ func TestPackagingPinned(t *testing.T) {
 	}
 	a.add(initProgram, []byte("not an ELF"))
 	a.add(commandLine, []byte(cmdline.Text(o.Kernel)))
-	if err := o.addInitrd(a, in); err != nil {
+	if err := o.addInitrd(t.Context(), a, in); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.addImages(a, l, in); err != nil {
+	if err := o.addImages(t.Context(), a, l, in); err != nil {
 		t.Fatal(err)
 	}
 	var got strings.Builder

@@ -1,6 +1,8 @@
 package image
 
 import (
+	"context"
+
 	"safebox/image/eif"
 	"safebox/image/kernel"
 	"safebox/image/lock"
@@ -10,7 +12,10 @@ import (
 
 // addImages adds what machines boot from: the UKI, the disks that hold it, and
 // the enclave image.
-func (o *Options) addImages(a *Artifacts, l *lock.Lock, in *inputs) error {
+func (o *Options) addImages(ctx context.Context, a *Artifacts, l *lock.Lock, in *inputs) error {
+	if err := o.step(ctx, "assembling the images"); err != nil {
+		return err
+	}
 	version, err := kernel.Release(a.File(vmlinuz))
 	if err != nil {
 		return err

@@ -17,7 +17,9 @@ func (o *Options) addKernel(ctx context.Context, a *Artifacts, l *lock.Lock, in 
 		return nil
 	}
 	const building = "building the kernel"
-	o.step(building)
+	if err := o.step(ctx, building); err != nil {
+		return err
+	}
 	k, err := kernel.Build(ctx, kernel.Options{Lock: l, Resolver: o.Resolver, Progress: func(s kernel.Step) {
 		text := building + ": " + s.Name
 		if s.Note != "" {
