@@ -1,12 +1,14 @@
-// Package dsse is the signed envelope around a grant, an object manifest and a
-// receipt: DSSE (Dead Simple Signing Envelope) protocol v1.0.2, signature
-// definition and PAE (protocol.md), and its JSON envelope (envelope.md), in
-// the one form that this project writes:
+// Package dsse is the signed envelope around a grant, an object manifest, a
+// receipt and a record about a release: DSSE (Dead Simple Signing Envelope)
+// protocol v1.0.2, signature definition and PAE (protocol.md), and its JSON
+// envelope (envelope.md), in the one form that this project writes:
 //
 //   - canonical JSON (package canon), standard base64 with padding,
-//   - exactly one signature, Ed25519 (RFC 8032),
-//   - keyid is the SHA-256 of the raw public key in lower-case hex, and no
-//     hint as in DSSE: another keyid is another signer and refused.
+//   - Open, Payload and Sign: exactly one signature, Ed25519 (RFC 8032);
+//     Envelope: 1 to 16 signatures, Ed25519 or ECDSA P-256, sorted by keyid,
+//   - keyid is the SHA-256 of the public key (32 bytes of Ed25519, DER
+//     SubjectPublicKeyInfo of P-256) in lower-case hex, and no hint as in
+//     DSSE: another keyid is another signer.
 //
 // An envelope has one encoding, so a digest of the file is a digest of what
 // it says.
@@ -40,19 +42,6 @@ const overhead = 512
 
 // maxType bounds the payload type, in bytes.
 const maxType = 255
-
-// envelope is the JSON envelope of DSSE v1.0.2 (envelope.md, "Standard JSON
-// envelope"); the order of members is that of canonical JSON.
-type envelope struct {
-	Payload     []byte      `json:"payload"`
-	PayloadType string      `json:"payloadType"`
-	Signatures  []signature `json:"signatures"`
-}
-
-type signature struct {
-	KeyID string `json:"keyid"`
-	Sig   []byte `json:"sig"`
-}
 
 // SignatureError says that an envelope is well formed but not signed by the
 // key that was asked for.
@@ -131,12 +120,12 @@ func Payload(b []byte, payloadType string, limit int) ([]byte, error) {
 	return e.Payload, nil
 }
 
-func decode(b []byte, payloadType string, limit int) (*envelope, error) {
+func decode(b []byte, payloadType string, limit int) (*Envelope, error) {
 	limit = min(limit, MaxSize)
 	if most := base64.StdEncoding.EncodedLen(limit) + overhead; len(b) > most {
 		return nil, fmt.Errorf("size: got %d bytes, want at most %d", len(b), most)
 	}
-	var e envelope
+	var e Envelope
 	if err := canon.Unmarshal(b, &e); err != nil {
 		return nil, err
 	}
