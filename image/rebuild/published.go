@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"safebox/image"
 	"safebox/image/compare"
 	"safebox/image/igvm"
+	"safebox/verifier/bundle"
 	"safebox/verifier/release"
 )
 
@@ -28,31 +30,89 @@ type Published struct {
 // errNoFile says that an artifact is described but not here.
 var errNoFile = errors.New("no such file in the release folder")
 
-// Open reads a release folder, or release.json alone, strictly: each artifact
-// that is in the folder must be the one that release.json describes. Files that
-// are not listed are not used.
+// Open reads a release folder, release.json alone, or a bundle, strictly: each
+// artifact that is in the folder must be the one that release.json describes.
+// Files that are not listed are not used.
 func Open(path string) (*Published, error) {
-	p := &Published{}
-	info, err := os.Stat(path)
+	p, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening release: %w", err)
 	}
-	file := path
+	return p, nil
+}
+
+func open(path string) (*Published, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	p, dir, file, limit := &Published{}, "", path, int64(bundle.MaxSize)
 	if info.IsDir() {
-		p.dir, file = path, filepath.Join(path, release.FileName)
+		dir, file, limit = path, filepath.Join(path, release.FileName), release.MaxSize
 	}
-	if p.Encoded, err = readRegular(file, release.MaxSize); err != nil {
-		return nil, fmt.Errorf("opening release: %w", err)
+	b, err := readRegular(file, limit)
+	if err != nil {
+		return nil, err
 	}
-	if p.Release, err = release.Decode(p.Encoded); err != nil {
-		return nil, fmt.Errorf("opening release %s: %w", file, err)
-	}
-	for _, a := range p.Release.Artifacts {
-		if _, err := p.read(a); err != nil && !errors.Is(err, errNoFile) {
-			return nil, fmt.Errorf("opening release: %w", err)
+	p.Encoded = b
+	if bytes.HasPrefix(b, []byte(release.FileName+"\x00")) { // a tar's first name; JSON begins with a brace
+		if err := p.unpack(b); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 	}
-	return p, nil
+	if p.Release, err = release.Decode(p.Encoded); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if dir != "" {
+		err = p.look(dir)
+	}
+	return p, err
+}
+
+func (p *Published) unpack(b []byte) error {
+	content, err := bundle.Decode(b)
+	if err != nil {
+		return err
+	}
+	p.Encoded = content.Release
+	return nil
+}
+
+// Look takes the published files from a folder, too, whose release.json must be
+// the same: differences then lead into them.
+func (p *Published) Look(dir string) error {
+	b, err := readRegular(filepath.Join(dir, release.FileName), release.MaxSize)
+	if err == nil && !bytes.Equal(b, p.Encoded) {
+		err = fmt.Errorf("%s is of another release: got SHA-256 %x, want %x", dir, release.Digest(b), release.Digest(p.Encoded))
+	}
+	if err == nil {
+		err = p.look(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("opening release: %w", err)
+	}
+	return nil
+}
+
+func (p *Published) look(dir string) error {
+	p.dir = dir
+	for _, a := range p.Release.Artifacts {
+		if _, err := p.read(a); err != nil && !errors.Is(err, errNoFile) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Complete reports whether every file of the release is here, or the name of
+// the first that is not.
+func (p *Published) Complete() (missing string, ok bool) {
+	for _, a := range p.Release.Artifacts {
+		if _, err := p.read(a); err != nil {
+			return a.Name, false
+		}
+	}
+	return "", true
 }
 
 // read gives an artifact's content, which is the one described, or errNoFile.
