@@ -126,20 +126,20 @@ func TestRefusesOtherTars(t *testing.T) {
 		args []string // after those of oneForm; the last of two equal flags counts
 		want string
 	}{
-		{"other name", []string{"other.json"}, `entry 1: name: got "other.json", want "release.json"`},
-		{"name with ./", []string{"./release.json"}, `entry 1: name: got "./release.json"`},
-		{"mode", []string{"--mode=0600", "release.json"}, `entry 1: mode: got "0000600", want "0000644"`},
-		{"user", []string{"--owner=1000", "release.json"}, `entry 1: uid: got "0001750", want "0000000"`},
-		{"group", []string{"--group=1000", "release.json"}, `entry 1: gid: got "0001750", want "0000000"`},
-		{"time", []string{"--mtime=@1767225600", "release.json"}, `entry 1: mtime: got "15125334400", want "00000000000"`},
-		{"user's name", []string{"--no-same-owner", "--owner=root:0", "--group=root:0", "--format=gnu", "release.json"}, `entry 1: magic: got "ustar ", want "ustar"`},
-		{"pax", []string{"--format=pax", "release.json"}, "entry 1: "},
-		{"old", []string{"--format=v7", "release.json"}, "entry 1: "},
-		{"link", []string{"--transform=s/link/release.json/", "link"}, "entry 1: "},
-		{"folder", []string{"--transform=s/folder/release.json/", "folder"}, "entry 1: name: got"},
-		{"two entries", []string{"release.json", "other.json"}, "size: got 3072 bytes, want 2048: one entry of 29 bytes and two blocks of zeros"},
-		{"the file twice", []string{"--hard-dereference", "release.json", "release.json"}, "size: got 3072 bytes, want 2048"},
-		{"records of 20 blocks", []string{"--blocking-factor=20", "release.json"}, "size: got 10240 bytes, want 2048"},
+		{"other name", []string{"other.json"}, `entry 1 at byte 0: name: got "other.json", want "release.json"`},
+		{"name with ./", []string{"./release.json"}, `entry 1 at byte 0: name: got "./release.json"`},
+		{"mode", []string{"--mode=0600", "release.json"}, `entry 1 at byte 0: mode: got "0000600", want "0000644"`},
+		{"user", []string{"--owner=1000", "release.json"}, `entry 1 at byte 0: uid: got "0001750", want "0000000"`},
+		{"group", []string{"--group=1000", "release.json"}, `entry 1 at byte 0: gid: got "0001750", want "0000000"`},
+		{"time", []string{"--mtime=@1767225600", "release.json"}, `entry 1 at byte 0: mtime: got "15125334400", want "00000000000"`},
+		{"user's name", []string{"--no-same-owner", "--owner=root:0", "--group=root:0", "--format=gnu", "release.json"}, `entry 1 at byte 0: magic: got "ustar ", want "ustar"`},
+		{"pax", []string{"--format=pax", "release.json"}, "entry 1 at byte 0: "},
+		{"old", []string{"--format=v7", "release.json"}, "entry 1 at byte 0: "},
+		{"link", []string{"--transform=s/link/release.json/", "link"}, "entry 1 at byte 0: "},
+		{"folder", []string{"--transform=s/folder/release.json/", "folder"}, "entry 1 at byte 0: name: got"},
+		{"two entries", []string{"release.json", "other.json"}, `entry 2 at byte 1024: name: got "other.json", want "release.dsse"`},
+		{"the file twice", []string{"--hard-dereference", "release.json", "release.json"}, `entry 2 at byte 1024: name: got "release.json", want "release.dsse"`},
+		{"records of 20 blocks", []string{"--blocking-factor=20", "release.json"}, "end at byte 1024: got 9216 bytes, want 1024"},
 		{"compressed", []string{"--gzip", "release.json"}, "size: got"},
 	} {
 		b := gnuTar(t, dir, append(oneForm(), tt.args...)...)
@@ -157,7 +157,7 @@ func TestRefusesPythonTar(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Decode(b); err == nil || !strings.Contains(err.Error(), `entry 1: devmajor: got "", want "0000000"`) {
+	if _, err := Decode(b); err == nil || !strings.Contains(err.Error(), `entry 1 at byte 0: devmajor: got "", want "0000000"`) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := Decode(encode(t, content)); err != nil {
@@ -193,29 +193,29 @@ func TestDecodeRefuses(t *testing.T) {
 		in         []byte
 	}{
 		{"empty", "size: got 0 bytes, want a multiple of 512, at least 1536", nil},
-		{"no entry", "entry 1: size: got", make([]byte, 3*blockSize)},
+		{"no entry", "entry 1 at byte 0: got no entry, want release.json", make([]byte, 3*blockSize)},
 		{"cut", "size: got 2047 bytes, want a multiple of 512", good[:len(good)-1]},
-		{"last block cut", "size: got 1536 bytes, want 2048", good[:len(good)-blockSize]},
-		{"a block more", "size: got 2560 bytes, want 2048", append(bytes.Clone(good), make([]byte, blockSize)...)},
-		{"too large", "size: got 2097664 bytes, want at most 2097152", make([]byte, MaxSize+blockSize)},
+		{"last block cut", "end at byte 1024: got 512 bytes, want 1024", good[:len(good)-blockSize]},
+		{"a block more", "end at byte 1024: got 1536 bytes, want 1024", append(bytes.Clone(good), make([]byte, blockSize)...)},
+		{"too large", "size: got more than 16777216 bytes, want at most that", make([]byte, MaxSize+blockSize)},
 		{"no content", "release.json: got 0 bytes, want 1 to 1048576", withSize(0)},
 		{"8 GiB", "release.json: got 8589934591 bytes, want 1 to 1048576", withSize(1<<33 - 1)},
-		{"size below the content's", "after the last entry: got other bytes, want zeros only", append(withSize(28)[:blockSize], good[blockSize:]...)},
-		{"size of spaces", `entry 1: size: got "          0\x00", want 11 octal digits`, change(124, "          0")},
-		{"size with a sign", "entry 1: size: got", change(124, "+0000000035")},
-		{"size with a prefix", "entry 1: size: got", change(124, "0o000000035")},
-		{"size in base 256", "entry 1: size: got", change(124, "\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x1d")},
-		{"size without its zero", "entry 1: size: got", change(124, "00000000035 ")},
-		{"size that is not octal", "entry 1: size: got", change(124, "00000000038")},
-		{"name that goes on after its zero", `entry 1: name: got "release.json\x00x", want "release.json"`, change(13, "x")},
-		{"link", `entry 1: typeflag: got "2", want "0"`, change(156, "2")},
-		{"link's target", `entry 1: linkname: got "x", want ""`, change(157, "x")},
-		{"version", `entry 1: version: got "01", want "00"`, change(263, "01")},
-		{"user's name", `entry 1: uname: got "root", want ""`, change(265, "root")},
-		{"group's name", `entry 1: gname: got "root", want ""`, change(297, "root")},
-		{"prefix", `entry 1: prefix: got "x", want ""`, change(345, "x")},
-		{"padding", `entry 1: padding: got "x", want ""`, change(500, "x")},
-		{"checksum", `entry 1: chksum: got "000000\x00 ", want "`, change(148, "000000")},
+		{"size below the content's", "after release.json: got other bytes, want zeros only", append(withSize(28)[:blockSize], good[blockSize:]...)},
+		{"size of spaces", `entry 1 at byte 0: size: got "          0\x00", want 11 octal digits`, change(124, "          0")},
+		{"size with a sign", "entry 1 at byte 0: size: got", change(124, "+0000000035")},
+		{"size with a prefix", "entry 1 at byte 0: size: got", change(124, "0o000000035")},
+		{"size in base 256", "entry 1 at byte 0: size: got", change(124, "\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x1d")},
+		{"size without its zero", "entry 1 at byte 0: size: got", change(124, "00000000035 ")},
+		{"size that is not octal", "entry 1 at byte 0: size: got", change(124, "00000000038")},
+		{"name that goes on after its zero", `entry 1 at byte 0: name: got "release.json\x00x", want "release.json"`, change(13, "x")},
+		{"link", `entry 1 at byte 0: typeflag: got "2", want "0"`, change(156, "2")},
+		{"link's target", `entry 1 at byte 0: linkname: got "x", want ""`, change(157, "x")},
+		{"version", `entry 1 at byte 0: version: got "01", want "00"`, change(263, "01")},
+		{"user's name", `entry 1 at byte 0: uname: got "root", want ""`, change(265, "root")},
+		{"group's name", `entry 1 at byte 0: gname: got "root", want ""`, change(297, "root")},
+		{"prefix", `entry 1 at byte 0: prefix: got "x", want ""`, change(345, "x")},
+		{"padding", `entry 1 at byte 0: padding: got "x", want ""`, change(500, "x")},
+		{"checksum", `entry 1 at byte 0: chksum: got "000000\x00 ", want "`, change(148, "000000")},
 	} {
 		_, err := Decode(tt.in)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -232,7 +232,7 @@ func withSize(size int64) []byte {
 
 func TestEncodeRefuses(t *testing.T) {
 	for name, b := range map[string][]byte{"nothing": nil, "too large": make([]byte, release.MaxSize+1)} {
-		if _, err := Encode(&Bundle{Release: b}); err == nil || !strings.HasPrefix(err.Error(), "encoding bundle: release.json: got") {
+		if _, err := Encode(&Bundle{Release: b}); err == nil || !strings.HasPrefix(err.Error(), "encoding bundle: ") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

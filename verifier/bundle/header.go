@@ -10,11 +10,18 @@ import (
 // Interchange Format").
 const blockSize = 512
 
-// tarSize is the size of a tar with one entry of that many bytes: the header,
-// the content in whole blocks, two blocks of zeros.
-func tarSize(content int) int {
-	return blockSize + (content+blockSize-1)/blockSize*blockSize + 2*blockSize
-}
+// endSize is what ends a tar: two blocks of zeros.
+const endSize = 2 * blockSize
+
+// nameSize is the size of the field name; the field prefix is not used.
+const nameSize = 100
+
+// entrySize is the size of an entry with that many bytes: the header and the
+// content in whole blocks.
+func entrySize(content int) int { return blockSize + content + padding(content) }
+
+// padding is the number of zeros after that many bytes.
+func padding(content int) int { return (blockSize - content%blockSize) % blockSize }
 
 // header is the header block of an entry.
 type header [blockSize]byte
@@ -30,8 +37,8 @@ type field struct {
 // difference makes one there too.
 func fields() []field {
 	return []field{
-		{"name", 0, 100},
-		{"mode", 100, 108},
+		{"name", 0, nameSize},
+		{"mode", nameSize, 108},
 		{"uid", 108, 116},
 		{"gid", 116, 124},
 		{"size", 124, 136},

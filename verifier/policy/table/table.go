@@ -177,7 +177,25 @@ func (t *Table) Text(key string, most int) string {
 	return s
 }
 
-// Texts reads a list of such texts, each once, or one of the words, which it
+// Block reads 1 to most bytes of printable text in lines, each of which ends in
+// a line break, or one of the words, which it returns.
+func (t *Table) Block(key string, most int, words ...string) (text, word string) {
+	for _, w := range words {
+		if t.is(key, w) {
+			return "", w
+		}
+	}
+	v := t.take(key)
+	s, ok := v.(string)
+	if !ok {
+		t.Fail(key, "got %s, want lines of text in quotes%s", shown(v), orWords(words))
+	} else if n := len(s); n == 0 || n > most || s[n-1] != '\n' || !printable(strings.NewReplacer("\n", "", "\t", "").Replace(s)) {
+		t.Fail(key, "got %s (%d bytes), want 1 to %d bytes of lines of printable text%s", shown(s), n, most, orWords(words))
+	}
+	return s, ""
+}
+
+// Texts reads a list of texts as Text does, each once, or one of the words, which it
 // returns.
 func (t *Table) Texts(key string, most int, words ...string) (list []string, word string) {
 	for _, w := range words {
