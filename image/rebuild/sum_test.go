@@ -106,11 +106,15 @@ func TestSumRefuses(t *testing.T) {
 		"link":           {func(dir string) error { return os.Symlink("go.mod", filepath.Join(dir, "guest/link")) }, "guest/link: got L---------, want files and folders only"},
 		"link to folder": {func(dir string) error { return os.Symlink("guest", filepath.Join(dir, "more")) }, "more: got L"},
 		"pipe":           {func(dir string) error { return syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600) }, "pipe: got p"},
-		"bin is a link":  {func(dir string) error { return errors.Join(os.RemoveAll(filepath.Join(dir, "bin")), os.Symlink("guest", filepath.Join(dir, "bin"))) }, "bin: got L"},
-		".git is a link": {func(dir string) error { return errors.Join(os.RemoveAll(filepath.Join(dir, ".git")), os.Symlink("guest", filepath.Join(dir, ".git"))) }, ".git: got L"},
-		"line break":     {func(dir string) error { return os.WriteFile(filepath.Join(dir, "a\nb"), nil, 0o600) }, "newlines"},
-		"empty":          {func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) }, "no file in it"},
-		"no folder":      {os.RemoveAll, "no such file"},
+		"bin is a link": {func(dir string) error {
+			return errors.Join(os.RemoveAll(filepath.Join(dir, "bin")), os.Symlink("guest", filepath.Join(dir, "bin")))
+		}, "bin: got L"},
+		".git is a link": {func(dir string) error {
+			return errors.Join(os.RemoveAll(filepath.Join(dir, ".git")), os.Symlink("guest", filepath.Join(dir, ".git")))
+		}, ".git: got L"},
+		"line break": {func(dir string) error { return os.WriteFile(filepath.Join(dir, "a\nb"), nil, 0o600) }, "newlines"},
+		"empty":      {func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) }, "no file in it"},
+		"no folder":  {os.RemoveAll, "no such file"},
 	} {
 		dir := sourceTree(t)
 		if err := tt.change(dir); err != nil {
