@@ -1,7 +1,9 @@
-// Package memory remembers, between verdicts, the highest numbers that vendors'
-// documents carried and the latest time that was proved, so that an old signed
-// document cannot come back as if it were new (docs/format-memory.md). It holds
-// no clock and no file: the caller loads, checks, merges and stores.
+// Package memory remembers, between verdicts, the highest numbers that signed
+// documents carried, the latest time that was proved and the tree of each log,
+// so that an old document cannot come back as if it were new and a log cannot
+// tell another story than before (docs/format-memory.md; specs/verify.md,
+// section 5.2). It holds no clock and no file: the caller loads, checks, merges
+// and stores.
 package memory
 
 import (
@@ -27,12 +29,14 @@ const (
 // Memory is what was seen so far. The zero value has seen nothing.
 type Memory struct {
 	highest map[string]uint64
+	logs    map[string]Tree // by origin
 }
 
 // document is the encoding of a Memory.
 type document struct {
 	Type string  `json:"type"`
-	Seen []entry `json:"seen"` // ascending by key
+	Seen []entry `json:"seen"`           // ascending by key
+	Logs []log   `json:"logs,omitempty"` // ascending by origin; memories without logs lack it
 }
 
 // entry is one key. Its value is text because JSON's numbers end at 2^53.
@@ -68,6 +72,9 @@ func (d *document) memory() (*Memory, error) {
 		return nil, fmt.Errorf("seen: got %d keys, want at most %d", len(d.Seen), maxEntries)
 	}
 	m := &Memory{highest: make(map[string]uint64, len(d.Seen))}
+	if err := m.setLogs(d.Logs); err != nil {
+		return nil, err
+	}
 	for i, e := range d.Seen {
 		if i > 0 && d.Seen[i-1].Key >= e.Key {
 			return nil, fmt.Errorf("seen %d: key %q is not above the one before it", i, e.Key)
@@ -105,7 +112,7 @@ func (m *Memory) Encode() ([]byte, error) {
 	if m == nil {
 		return nil, errors.New("encoding rollback memory: no memory")
 	}
-	d := document{Type: Type, Seen: make([]entry, 0, len(m.highest))}
+	d := document{Type: Type, Seen: make([]entry, 0, len(m.highest)), Logs: m.listLogs()}
 	for key, value := range m.highest {
 		d.Seen = append(d.Seen, entry{Key: key, Value: strconv.FormatUint(value, 10)})
 	}
