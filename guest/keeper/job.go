@@ -104,8 +104,9 @@ func (j *job) encodeStatus() ([]byte, error) {
 //  1. the job is one,
 //  2. no other job runs, and this boot takes another grant,
 //  3. the grant is for a challenge that is open here,
-//  4. its owner signed it, for this transcript, evidence and release, and its
-//     time holds (package grant),
+//  4. its owner signed it, for this transcript, evidence and release, it names
+//     the checkpoint that shows the release published, and its time holds
+//     (package grant),
 //  5. its serial was not used before,
 //  6. the module is the grant's,
 //  7. the parameters are the grant's,

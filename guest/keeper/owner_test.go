@@ -188,7 +188,8 @@ func (v *visit) order(t testing.TB, s *stored, ranges verifierobject.Ranges) *or
 		Module: sha256.Sum256(o.job.Module), Params: sha256.Sum256(o.job.Params),
 		Recipients: [][]byte{v.owner.recipient.PublicKey().Bytes()},
 		Transcript: sha256.Sum256(sum[:]), Evidence: sha256.Sum256(v.file), Release: v.challenge.Release,
-		NotBefore: time.Now().Unix() - 1, NotAfter: time.Now().Unix() + 600,
+		Checkpoint: &canon.Octets32{4, 5, 6},
+		NotBefore:  time.Now().Unix() - 1, NotAfter: time.Now().Unix() + 600,
 	}
 	if _, err := rand.Read(o.doc.Serial[:]); err != nil {
 		t.Fatal(err)

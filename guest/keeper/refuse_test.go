@@ -11,6 +11,8 @@ import (
 	"safebox/measure/tpm/golden"
 	"safebox/verifier/canon"
 	"safebox/verifier/configuration"
+	"safebox/verifier/dsse"
+	"safebox/verifier/grant"
 	"safebox/verifier/guestapi"
 	verifierobject "safebox/verifier/object"
 
@@ -54,6 +56,21 @@ func refusals(other *stored, stranger *owner) []refusal {
 			return o.encode(t)
 		}
 	}
+	// signed has the owner sign a document that package grant would not write.
+	signed := func(change func(d *grant.Document)) func(*testing.T, *order) []byte {
+		return func(t *testing.T, o *order) []byte {
+			o.seal(t)
+			f, err := parseGrant(o.job.Grant)
+			mustJSON(err)
+			change(&o.doc)
+			payload, err := canon.Marshal(o.doc)
+			mustJSON(err)
+			f.Envelope = dsse.Sign(dsse.TypeGrant, payload, o.signer)
+			o.job.Grant, err = json.Marshal(f)
+			mustJSON(err)
+			return o.encode(t)
+		}
+	}
 	now := time.Now().Unix()
 	return []refusal{
 		{"not a job", ProblemJobFormat, func(*testing.T, *order) []byte { return []byte("SBJ1") }},
@@ -63,6 +80,9 @@ func refusals(other *stored, stranger *owner) []refusal {
 		{"document changed", "grant-signature", inside(swapRecipient(stranger))},
 		{"made upon other evidence", "grant-evidence", sealed(func(o *order) { o.doc.Evidence[0] ^= 1 })},
 		{"for another release", "grant-release", sealed(func(o *order) { o.doc.Release[0] ^= 1 })},
+		{"without a checkpoint", "grant-proof", signed(func(d *grant.Document) { d.Checkpoint = nil })},
+		{"with a checkpoint of zeros", "grant-proof", signed(func(d *grant.Document) { d.Checkpoint = &canon.Octets32{} })},
+		{"with another checkpoint", "grant-seal", signed(func(d *grant.Document) { d.Checkpoint = &canon.Octets32{9} })},
 		{"not yet", "grant-time", sealed(func(o *order) { o.doc.NotBefore, o.doc.NotAfter = now+60, now+120 })},
 		{"expired", "grant-time", sealed(func(o *order) { o.doc.NotBefore, o.doc.NotAfter = now-120, now-60 })},
 		{"keys changed", "grant-seal", inside(func(f *grantFile) { f.Sealed[len(f.Sealed)-1] ^= 1 })},

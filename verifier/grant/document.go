@@ -42,18 +42,23 @@ type Document struct {
 	Transcript canon.Octets32 `json:"transcript"` // SHA-256(T)
 	Evidence   canon.Octets32 `json:"evidence"`   // SHA-256 of the evidence file
 	Release    canon.Octets32 `json:"release"`    // SHA-256 of release.json
-	NotBefore  int64          `json:"notBefore"`  // Unix seconds, both ends included
-	NotAfter   int64          `json:"notAfter"`
-	Serial     canon.Octets16 `json:"serial"` // random, used once
+
+	// Checkpoint is the SHA-256 of the note text of the log's checkpoint on which
+	// the owner's decision about the release rested. A pointer, so that a grant
+	// without one is refused under its own name.
+	Checkpoint *canon.Octets32 `json:"checkpoint,omitempty"`
+
+	NotBefore int64          `json:"notBefore"` // Unix seconds, both ends included
+	NotAfter  int64          `json:"notAfter"`
+	Serial    canon.Octets16 `json:"serial"` // random, used once
 }
 
 // encode gives the canonical bytes of a document that passes its checks.
 func (d *Document) encode() ([]byte, error) {
-	if err := d.check(); err != nil {
-		return nil, err
-	}
-	if err := d.checkLife(); err != nil {
-		return nil, err
+	for _, check := range []func() error{d.check, d.checkProof, d.checkLife} {
+		if err := check(); err != nil {
+			return nil, err
+		}
 	}
 	return canon.Marshal(d)
 }
@@ -106,6 +111,18 @@ func (d *Document) check() error {
 	}
 	if d.Serial == (canon.Octets16{}) {
 		return errors.New("serial: all zero, want 16 random bytes")
+	}
+	return nil
+}
+
+// checkProof wants the checkpoint of a release that was published: no release
+// proof, no key.
+func (d *Document) checkProof() error {
+	if d.Checkpoint == nil {
+		return errors.New("checkpoint: got none, want that of the log in which the release was found")
+	}
+	if *d.Checkpoint == (canon.Octets32{}) {
+		return errors.New("checkpoint: all zero, want a SHA-256")
 	}
 	return nil
 }

@@ -59,6 +59,7 @@ func newScene(t testing.TB) *scene {
 		Transcript: sha256.Sum256(s.t[:]),
 		Evidence:   sha256.Sum256([]byte("evidence")),
 		Release:    sha256.Sum256([]byte("release")),
+		Checkpoint: digest("checkpoint"),
 		NotBefore:  epoch,
 		NotAfter:   epoch + 900,
 		Serial:     canon.Octets16{15: 1},
@@ -69,6 +70,12 @@ func newScene(t testing.TB) *scene {
 		Evidence: s.doc.Evidence, Release: s.doc.Release, Now: time.Unix(epoch+60, 0),
 	}
 	return s
+}
+
+// digest is SHA-256 of a word.
+func digest(word string) *canon.Octets32 {
+	sum := canon.Octets32(sha256.Sum256([]byte(word)))
+	return &sum
 }
 
 func privateKey(t testing.TB, fill byte) hpke.PrivateKey {
@@ -185,6 +192,7 @@ func TestHostCannotChange(t *testing.T) {
 		"ranges":      func(d *grant.Document) { d.Ranges = object.Ranges{{0, 9}} },
 		"object":      func(d *grant.Document) { d.Object = object.CID([]byte("other")) },
 		"serial":      func(d *grant.Document) { d.Serial[0]++ },
+		"checkpoint":  func(d *grant.Document) { d.Checkpoint = digest("host's") },
 		"longer life": func(d *grant.Document) { d.NotAfter += 60 },
 	} {
 		other.doc = s.doc

@@ -24,6 +24,7 @@ const (
 	ProblemTranscript = "grant-transcript" // for another transcript
 	ProblemEvidence   = "grant-evidence"   // made upon other evidence
 	ProblemRelease    = "grant-release"    // for another release
+	ProblemProof      = "grant-proof"      // no checkpoint: nobody checked that the release was published
 	ProblemTime       = "grant-time"       // not yet valid, expired, or living too long
 	ProblemSeal       = "grant-seal"       // the sealed part does not open
 	ProblemNodes      = "grant-nodes"      // the nodes are not those of the ranges
@@ -116,6 +117,9 @@ func (e *Expectation) compare(doc *Document) error {
 		if f.got != f.want {
 			return problem(f.id, fmt.Errorf("got %s, want %s", f.got, f.want))
 		}
+	}
+	if err := doc.checkProof(); err != nil {
+		return problem(ProblemProof, err)
 	}
 	if err := doc.checkLife(); err != nil {
 		return problem(ProblemTime, err)

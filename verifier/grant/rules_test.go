@@ -50,6 +50,8 @@ func TestDocumentRules(t *testing.T) {
 		"transcript":         {func(d *grant.Document) { d.Transcript = zero }, grant.ProblemFormat, "transcript: all zero"},
 		"evidence":           {func(d *grant.Document) { d.Evidence = zero }, grant.ProblemFormat, "evidence: all zero"},
 		"release":            {func(d *grant.Document) { d.Release = zero }, grant.ProblemFormat, "release: all zero"},
+		"checkpoint":         {func(d *grant.Document) { d.Checkpoint = &zero }, grant.ProblemProof, "checkpoint: all zero"},
+		"checkpoint, none":   {func(d *grant.Document) { d.Checkpoint = nil }, grant.ProblemProof, "checkpoint: got none"},
 		"serial":             {func(d *grant.Document) { d.Serial = canon.Octets16{} }, grant.ProblemFormat, "serial: all zero"},
 		"life, 3601 s":       {func(d *grant.Document) { d.NotAfter = d.NotBefore + 3601 }, grant.ProblemTime, "notAfter - notBefore: got 3601 s, want 1 to 3600"},
 		"life, none":         {func(d *grant.Document) { d.NotAfter = d.NotBefore }, grant.ProblemTime, "notAfter - notBefore: got 0 s, want 1 to 3600"},
@@ -143,9 +145,11 @@ func TestFileForm(t *testing.T) {
 	docSpaced := p
 	docSpaced.Envelope = dsse.Sign(dsse.TypeGrant, append(p.payload(t), '\n'), s.owner)
 	unknown := p
-	unknown.Envelope = dsse.Sign(dsse.TypeGrant, bytes.Replace(p.payload(t), []byte(`{"evidence"`), []byte(`{"enclave":1,"evidence"`), 1), s.owner)
+	unknown.Envelope = dsse.Sign(dsse.TypeGrant, bytes.Replace(p.payload(t), []byte(`,"evidence"`), []byte(`,"enclave":1,"evidence"`), 1), s.owner)
 	missing := p
 	missing.Envelope = dsse.Sign(dsse.TypeGrant, bytes.Replace(p.payload(t), []byte(`"notBefore":1767225600,`), nil, 1), s.owner)
+	null := p
+	null.Envelope = dsse.Sign(dsse.TypeGrant, bytes.Replace(p.payload(t), []byte(`{"checkpoint":"`+s.doc.Checkpoint.String()+`"`), []byte(`{"checkpoint":null`), 1), s.owner)
 	for name, tt := range map[string]struct{ file, detail string }{
 		"empty":                  {"", ""},
 		"null":                   {"null", ""},
@@ -159,6 +163,7 @@ func TestFileForm(t *testing.T) {
 		"document with newline":  {string(docSpaced.join(t)), "not in canonical form"},
 		"document, other member": {string(unknown.join(t)), "unknown field"},
 		"document, member less":  {string(missing.join(t)), "not in canonical form"},
+		"document, null member":  {string(null.join(t)), "not in canonical form"},
 		"member twice":           {strings.Replace(file, `{"envelope"`, `{"sealed":"","envelope"`, 1), "not in canonical form"},
 		"long name":              {`{"` + strings.Repeat("é", 2000) + `":1}`, "unknown field"},
 	} {

@@ -84,6 +84,7 @@ func (v vectors) document(t testing.TB) grant.Document {
 		Transcript: canon.Octets32(v.value(t, "transcript")),
 		Evidence:   sha256.Sum256([]byte("evidence")),
 		Release:    sha256.Sum256([]byte("release")),
+		Checkpoint: digest("checkpoint"),
 		NotBefore:  1767225600,
 		NotAfter:   1767226500,
 		Serial:     canon.Octets16{0xe0, 0xe1, 0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xeb, 0xec, 0xed, 0xee, 0xef},

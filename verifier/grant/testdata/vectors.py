@@ -95,6 +95,7 @@ document = canonical({
     "transcript": sha256(t).hex(),
     "evidence": sha256(b"evidence").hex(),
     "release": sha256(b"release").hex(),
+    "checkpoint": sha256(b"checkpoint").hex(),
     "notBefore": 1767225600,
     "notAfter": 1767226500,
     "serial": octets(0xE0, 16).hex(),
