@@ -25,8 +25,8 @@ func (p *party) attest(a *appliance) {
 		p.t.Fatal(err)
 	}
 	p.write("tpm-root.pem", root)
-	p.yes("safebox", "key", "audience", "--out", "owner.key")
-	p.yes("safebox", "key", "recipient", "--out", "analyst.key")
+	p.yes("safebox", "key", "audience", "--out", "owner.key", "--no-passphrase")
+	p.yes("safebox", "key", "recipient", "--out", "analyst.key", "--no-passphrase")
 	p.yes("safebox", "policy", "init", "--profile", "test", "--tpm-root", "tpm-root.pem", "--out", "policy.toml")
 	p.yes("safebox", "release", "bundle", "--release", release(p.t, p.init).folder, "--out", "release.bundle")
 	p.yes("safebox-host", "--state", a.state, "enroll", a.id, "--out", "id.json")
@@ -103,7 +103,7 @@ func TestEvidence(t *testing.T) {
 func (p *party) makeCheats(a *appliance) {
 	p.t.Helper()
 	p.challenge("second.json", "owner.key.pub")
-	p.yes("safebox", "key", "audience", "--out", "stranger.key")
+	p.yes("safebox", "key", "audience", "--out", "stranger.key", "--no-passphrase")
 	p.challenge("foreign.json", "stranger.key.pub")
 	p.evidence(a, "foreign.json", "foreign-evidence.json")
 	p.yes("safebox", "challenge", "--audience", "owner.key.pub", "--release",

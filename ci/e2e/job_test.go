@@ -188,7 +188,7 @@ func (p *party) swaps(t *testing.T, a *appliance) {
 	other := append(q.read("textstat.wasm"), 0, 1, 0) // an empty custom section: it does the same and is not the same
 	q.write("other.wasm", other)
 	q.write("other.json", []byte(`{"top":4}`))
-	q.yes("safebox", "key", "recipient", "--out", "host.key")
+	q.yes("safebox", "key", "recipient", "--out", "host.key", "--no-passphrase")
 	host, err := keyfile.DecodeRecipientPublic(q.read("host.key.pub"))
 	if err != nil {
 		t.Fatal(err)

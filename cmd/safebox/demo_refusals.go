@@ -62,7 +62,7 @@ func namedLine(text, name string) string {
 // secondStory asks the machine once more, and grants once more: what the host
 // then plays with.
 func (d *demo) secondStory() error {
-	if _, err := d.yes("key", "recipient", "--out", file("cheat/host.key")); err != nil {
+	if _, err := d.yes("key", "recipient", "--out", file("cheat/host.key"), "--no-passphrase"); err != nil {
 		return err
 	}
 	if err := d.challenge("cheat/challenge.json"); err != nil {

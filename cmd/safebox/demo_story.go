@@ -84,8 +84,8 @@ func (d *demo) seal() error {
 		return err
 	}
 	for _, args := range [][]string{
-		{"key", "audience", "--out", file("owner.key")},
-		{"key", "recipient", "--out", file("analyst.key")},
+		{"key", "audience", "--out", file("owner.key"), "--no-passphrase"},
+		{"key", "recipient", "--out", file("analyst.key"), "--no-passphrase"},
 		{"seal", file("letters.txt"), "--out", file("object"), "--profile", "small"},
 	} {
 		if _, err := d.yes(args...); err != nil {

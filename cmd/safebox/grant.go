@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"safebox/cmd/internal/cli"
+	"safebox/cmd/internal/keystore"
 	"safebox/image/output"
 	"safebox/verifier"
 	"safebox/verifier/grant"
@@ -35,6 +36,7 @@ const clockSkew = time.Minute
 type grantFlags struct {
 	evidence    evidenceFlags
 	keys, owner string
+	secret      keystore.Options // how owner is read
 	chunks      string
 	module      string
 	params      string
@@ -63,6 +65,7 @@ the grant gets a copy of the evidence, for safebox run. A grant is used once.`,
 	f.evidence.add(c)
 	c.Flags().StringVar(&f.keys, "keys", "", "the object's key file, keys.json of safebox seal")
 	c.Flags().StringVar(&f.owner, "audience-key", "", "secret key that signs: the one whose public half the challenge names")
+	f.secret.AddFlags(c)
 	c.Flags().StringVar(&f.chunks, "chunks", "", "chunks to release, ends included: 0-9,20-29")
 	c.Flags().StringVar(&f.module, "module", "", "WebAssembly module that may run")
 	c.Flags().StringVar(&f.params, "params", "", "file with its parameters")
@@ -152,7 +155,7 @@ func (f *grantFlags) checkOut() error {
 		return cli.Usage(errors.New("no --out"), "name the file for the grant")
 	}
 	e := &f.evidence
-	own := append([]string{f.keys, f.owner, f.module, f.params}, f.recipients...)
+	own := append([]string{f.keys, f.owner, f.secret.PassphraseFile, f.module, f.params}, f.recipients...)
 	inputs, err := e.inputs()
 	if err != nil {
 		return err
@@ -178,7 +181,7 @@ func (f *grantFlags) document() (*grant.Document, ed25519.PrivateKey, *object.Ke
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	owner, err := readDecoded("--audience-key", f.owner, keyfile.MaxSize, keyfile.DecodeAudience)
+	owner, err := openKey("--audience-key", f.owner, f.secret, keystore.Audience)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -103,7 +103,7 @@ func (s *story) testNoVerdict(t *testing.T) {
 }
 
 func (s *story) testGrantUsage(t *testing.T) {
-	s.must(t, "key", "audience", "--out", "@other.key")
+	s.must(t, "key", "audience", "--out", "@other.key", "--no-passphrase")
 	for name, tt := range map[string]struct {
 		args []string
 		code int

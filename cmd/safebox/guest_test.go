@@ -116,9 +116,9 @@ func newStory(t *testing.T) *story {
 	s.write(t, "letters.txt", bytes.Repeat([]byte("a letter\n"), 300_000)) // 3 chunks
 	s.write(t, "module.wasm", []byte("\x00asm module"))
 	s.write(t, "params.json", []byte(`{"top":3}`))
-	s.must(t, "key", "audience", "--out", "@owner.key")
-	s.must(t, "key", "recipient", "--out", "@analyst.key")
-	s.must(t, "key", "recipient", "--out", "@stranger.key")
+	s.must(t, "key", "audience", "--out", "@owner.key", "--no-passphrase")
+	s.must(t, "key", "recipient", "--out", "@analyst.key", "--no-passphrase")
+	s.must(t, "key", "recipient", "--out", "@stranger.key", "--no-passphrase")
 	s.must(t, "seal", "@letters.txt", "--out", "@object", "--profile", "small")
 	s.boot(t)
 	s.must(t, "policy", "init", "--profile", "test", "--tpm-root", "@root.pem", "--out", "@policy.toml")

@@ -1,103 +1,92 @@
 package main
 
 import (
-	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"safebox/cmd/internal/cli"
-	"safebox/image/output"
+	"safebox/cmd/internal/keystore"
 	"safebox/verifier/keyfile"
 )
-
-// publicSuffix is added to the name of a secret file for its public file.
-const publicSuffix = ".pub"
 
 func keyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "key",
-		Short: "Make the keys of an owner or a recipient",
+		Short: "Make the keys of owners, recipients, publishers, logs and witnesses",
 		RunE:  cli.Group,
 	}
 	c.AddCommand(
-		keyMakeCommand("audience", "Make the key that signs grants and that evidence is made for", newAudience),
-		keyMakeCommand("recipient", "Make the key that outputs are sealed to", newRecipient),
+		keyAudienceCommand(),
+		keyRecipientCommand(),
+		keySignerCommand(),
+		keyLogCommand(),
+		keyWitnessCommand(),
+		keyPublicCommand(),
 	)
 	return c
 }
 
-// keyPair is a new key as files and as what names it.
-type keyPair struct {
-	secret, public []byte
-	id             string // SHA-256 of the raw public key
+func keyAudienceCommand() *cobra.Command {
+	return keyMakeCommand("audience --out FILE", "Make the key that signs grants and that evidence is made for",
+		"the SHA-256 of the\nraw public key", newAudience)
 }
 
-func newAudience() (*keyPair, error) {
-	key, err := keyfile.NewAudience(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	raw := key.Public().(ed25519.PublicKey)
-	secret, err := keyfile.EncodeAudience(key)
-	if err != nil {
-		return nil, err
-	}
-	public, err := keyfile.EncodeAudiencePublic(raw)
-	if err != nil {
-		return nil, err
-	}
-	return &keyPair{secret, public, keyID(raw)}, nil
+func keyRecipientCommand() *cobra.Command {
+	return keyMakeCommand("recipient --out FILE", "Make the key that outputs are sealed to",
+		"the SHA-256 of the\nraw public key", newRecipient)
 }
 
-func newRecipient() (*keyPair, error) {
-	key, err := keyfile.NewRecipient(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	raw := key.PublicKey().Bytes()
-	secret, err := keyfile.EncodeRecipient(key)
-	if err != nil {
-		return nil, err
-	}
-	public, err := keyfile.EncodeRecipientPublic(raw)
-	if err != nil {
-		return nil, err
-	}
-	return &keyPair{secret, public, keyID(raw)}, nil
+func keySignerCommand() *cobra.Command {
+	var algorithm string
+	c := keyMakeCommand("signer --out FILE", "Make the key of a publisher or a rebuilder, which signs records of releases",
+		"the key ID of\nits signatures", func() (*keyPair, error) { return newSigner(algorithm) })
+	c.Flags().StringVar(&algorithm, "algorithm", keyfile.Ed25519, keyfile.Ed25519+" or "+keyfile.ECDSAP256)
+	return c
 }
 
-func keyID(raw []byte) string {
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:])
+func keyLogCommand() *cobra.Command {
+	var origin string
+	c := keyMakeCommand("log --origin NAME --out FILE", "Make the key of a transparency log",
+		"name and key ID of\nits signatures", func() (*keyPair, error) { return newLog(origin) })
+	c.Flags().StringVar(&origin, "origin", "", "the log's name, for ever: a URL without scheme, for example log.example.com/releases")
+	return c
+}
+
+func keyWitnessCommand() *cobra.Command {
+	var name, algorithm string
+	c := keyMakeCommand("witness --name NAME --out FILE", "Make the key of a witness of transparency logs",
+		"name and key ID of\nits signatures", func() (*keyPair, error) { return newWitness(name, algorithm) })
+	c.Flags().StringVar(&name, "name", "", "the witness's name: a URL without scheme, for example witness.example.com")
+	c.Flags().StringVar(&algorithm, "algorithm", keyfile.Ed25519, keyfile.Ed25519+" or "+keyfile.MLDSA44)
+	return c
 }
 
 // jsonKey is the result of `key ... --json`.
 type jsonKey struct {
 	Kind   string `json:"kind"`
-	ID     string `json:"id"` // SHA-256 of the raw public key
+	ID     string `json:"id"`
 	Secret string `json:"secret"`
 	Public string `json:"public"`
 }
 
-func keyMakeCommand(kind, short string, newPair func() (*keyPair, error)) *cobra.Command {
+// keyMakeCommand is a command that makes a key; id says what it prints to name
+// the key.
+func keyMakeCommand(use, short, id string, newPair func() (*keyPair, error)) *cobra.Command {
 	var out string
 	var asJSON bool
+	var keys keystore.Options
 	c := &cobra.Command{
-		Use:   kind + " --out FILE",
+		Use:   use,
 		Short: short,
 		Long: short + `.
 
-FILE gets the secret key (mode 0600; it is not encrypted), FILE.pub the public
-one. A file that is there is never replaced. Prints the kind, the SHA-256 of
-the raw public key, and the public file.`,
+FILE gets the secret key (mode 0600), FILE.pub the public one. A file that is
+there is never replaced. The secret key is encrypted under a passphrase, which
+is asked for on the terminal, twice, or is the first line of the file that
+--passphrase-file names; the program age decrypts the file, too. With
+--no-passphrase it is not encrypted. Prints the kind, ` + id + `, and the public file.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" {
@@ -107,44 +96,18 @@ the raw public key, and the public file.`,
 			if err != nil {
 				return err
 			}
-			if err := pair.write(out); err != nil {
+			if err := keystore.WritePair(out, pair.secret, pair.public, keys); err != nil {
 				return err
 			}
 			if asJSON {
-				return cli.WriteJSON(c.OutOrStdout(), jsonKey{kind, pair.id, out, out + publicSuffix})
+				return cli.WriteJSON(c.OutOrStdout(), jsonKey{pair.kind, pair.id, out, out + keystore.PublicSuffix})
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", kind, pair.id, out+publicSuffix)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", pair.kind, pair.id, out+keystore.PublicSuffix)
 			return err
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "file for the secret key; FILE.pub gets the public one")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	keys.AddMakeFlags(c)
 	return c
-}
-
-// write puts both files in place, neither over another file.
-func (p *keyPair) write(path string) error {
-	for _, name := range []string{path, path + publicSuffix} {
-		if _, err := os.Lstat(name); !errors.Is(err, os.ErrNotExist) {
-			if err == nil {
-				err = fmt.Errorf("%s is there already", name)
-			}
-			return cli.Failed(err, "a key that is lost can't be made again: move the file away, or choose another name")
-		}
-	}
-	if err := output.SecretFile(path, writeBytes(p.secret)); err != nil {
-		return err
-	}
-	if err := output.File(path+publicSuffix, writeBytes(p.public)); err != nil {
-		return errors.Join(err, os.Remove(path)) // nobody knows its public half
-	}
-	return nil
-}
-
-// writeBytes is what output's functions want for a file that is in memory.
-func writeBytes(b []byte) func(io.Writer) error {
-	return func(w io.Writer) error {
-		_, err := io.Copy(w, bytes.NewReader(b))
-		return err
-	}
 }

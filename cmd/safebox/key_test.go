@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"safebox/cmd/internal/keystore"
 	"safebox/verifier/keyfile"
 )
 
@@ -25,14 +26,14 @@ func testOwner(t *testing.T, s *story) ed25519.PrivateKey {
 
 func TestKey(t *testing.T) {
 	s := &story{dir: t.TempDir()}
-	out := s.must(t, "key", "audience", "--out", "@a")
+	out := s.must(t, "key", "audience", "--out", "@a", "--no-passphrase")
 	key := testKeyPair(t, s, "a")
 	sum := sha256.Sum256(key)
 	if want := "audience " + hex.EncodeToString(sum[:]) + " " + s.path("a.pub") + "\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)
 	}
 	var j map[string]string
-	if err := json.Unmarshal([]byte(s.must(t, "key", "recipient", "--out", "@r", "--json")), &j); err != nil {
+	if err := json.Unmarshal([]byte(s.must(t, "key", "recipient", "--out", "@r", "--no-passphrase", "--json")), &j); err != nil {
 		t.Fatal(err)
 	}
 	secret, err := keyfile.DecodeRecipient(s.read(t, "r"))
@@ -51,7 +52,7 @@ func TestKey(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want mode %o", name, st, err, mode)
 		}
 	}
-	if s.must(t, "key", "audience", "--out", "@b"); bytes.Equal(s.read(t, "a"), s.read(t, "b")) {
+	if s.must(t, "key", "audience", "--out", "@b", "--no-passphrase"); bytes.Equal(s.read(t, "a"), s.read(t, "b")) {
 		t.Error("two keys are the same")
 	}
 }
@@ -62,7 +63,7 @@ func testKeyPair(t *testing.T, s *story, name string) ed25519.PublicKey {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := keyfile.DecodeAudiencePublic(s.read(t, name+publicSuffix))
+	public, err := keyfile.DecodeAudiencePublic(s.read(t, name+keystore.PublicSuffix))
 	if err != nil || !public.Equal(secret.Public()) {
 		t.Errorf("public file: got %x, %v", public, err)
 	}
@@ -74,7 +75,7 @@ func TestKeyReplacesNothing(t *testing.T) {
 	for _, taken := range []string{"k", "k.pub"} {
 		s := &story{dir: t.TempDir()}
 		s.write(t, taken, []byte("mine"))
-		a := s.invoke(t, "key", "recipient", "--out", "@k")
+		a := s.invoke(t, "key", "recipient", "--out", "@k", "--no-passphrase")
 		if a.code != 1 || !strings.Contains(a.stderr, taken+" is there already") || string(s.read(t, taken)) != "mine" {
 			t.Errorf("%s: got %+v", taken, a)
 		}
@@ -85,8 +86,8 @@ func TestKeyReplacesNothing(t *testing.T) {
 	// Both files or none: of a secret alone nobody could make the other half.
 	s := &story{dir: t.TempDir()}
 	long := strings.Repeat("k", 243) // with .pub and what makes it temporary mostly too long for a name
-	a := s.invoke(t, "key", "recipient", "--out", "@"+long)
-	if want := a.code == 0; exists(s.path(long)) != want || exists(s.path(long+publicSuffix)) != want {
+	a := s.invoke(t, "key", "recipient", "--out", "@"+long, "--no-passphrase")
+	if want := a.code == 0; exists(s.path(long)) != want || exists(s.path(long+keystore.PublicSuffix)) != want {
 		t.Errorf("public file can't be written: got %+v and one file", a)
 	}
 	if a := s.invoke(t, "key", "audience"); a.code != 2 || !strings.Contains(a.stderr, "no --out") {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"safebox/cmd/internal/cli"
+	"safebox/cmd/internal/keystore"
 	"safebox/image/output"
 	"safebox/verifier/canon"
 	"safebox/verifier/evidence"
@@ -36,6 +37,7 @@ const (
 // runFlags are the flags of `run`.
 type runFlags struct {
 	host, manifest, module, params, grant, evidence, audience, key, out string
+	secret                                                              keystore.Options // how key is read
 	timeout                                                             time.Duration
 	json                                                                bool
 }
@@ -71,6 +73,7 @@ else than 0 is exit code 1, with its outputs and receipt in DIR.`,
 	c.Flags().StringVar(&f.evidence, "evidence", "", "evidence that the grant was made upon (default: GRANT.evidence)")
 	c.Flags().StringVar(&f.audience, "audience", "", "public key of the owner who must have signed the grant (default: not verified here)")
 	c.Flags().StringVar(&f.key, "recipient-key", "", "secret key of a recipient that the grant names")
+	f.secret.AddFlags(c)
 	c.Flags().StringVar(&f.out, "out", "", "folder for the outputs and the receipt")
 	c.Flags().DurationVar(&f.timeout, "timeout", 30*time.Minute, "how long to wait for the result")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
@@ -157,7 +160,7 @@ func (f *runFlags) order() (*order, error) {
 		return nil, cli.Usage(fmt.Errorf("--grant: %s: %w", f.grant, err), "")
 	}
 	o.doc, o.digest = doc, digest
-	if o.key, err = readDecoded("--recipient-key", f.key, keyfile.MaxSize, keyfile.DecodeRecipient); err != nil {
+	if o.key, err = openKey("--recipient-key", f.key, f.secret, keystore.Recipient); err != nil {
 		return nil, err
 	}
 	public := o.key.PublicKey().Bytes()

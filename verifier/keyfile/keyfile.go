@@ -1,17 +1,24 @@
-// Package keyfile is the format of the owner's keys on disk
-// (docs/format-keys.md): the audience key, which signs grants and whose
-// digest a guest's evidence names, and the recipient key, to which outputs
-// are sealed. Each has a secret file, which never leaves its owner, and a
-// public file beside it.
+// Package keyfile is the format of keys on disk (docs/format-keys.md). Each
+// has a secret file, which never leaves its owner, and a public file beside it:
+//
+//   - audience: signs grants; its digest is in a guest's evidence,
+//   - recipient: outputs are sealed to it,
+//   - signer: signs records of releases, their publisher's and rebuilders',
+//   - log, witness: sign the checkpoints of a transparency log.
 //
 // A secret file holds the 32 octets from which the key grows: the Ed25519
-// seed (RFC 8032, section 5.1.5), or the MLKEM768-X25519 decapsulation key
-// (draft-ietf-hpke-pq, KEM identifier 0x647a).
+// seed (RFC 8032, section 5.1.5), the MLKEM768-X25519 decapsulation key
+// (draft-ietf-hpke-pq, KEM identifier 0x647a), the P-256 private key (SEC 1,
+// version 2.0, section 2.3.7) or the ML-DSA-44 seed (FIPS 204, section 5.1).
+// That a file may be encrypted is the business of who keeps it.
 package keyfile
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/hpke"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -26,8 +33,8 @@ const (
 	TypeRecipientPublic = "safebox/recipient-public/v1"
 )
 
-// MaxSize bounds a key file, in bytes. The largest is the recipient's public
-// file: 1216 bytes in base64.
+// MaxSize bounds a key file, in bytes. The largest are public ones in base64: a
+// recipient's 1216 bytes, and the 1312 of a witness's ML-DSA-44 key.
 const MaxSize = 4 << 10
 
 // RecipientSize is the length of a recipient's public key in bytes: ML-KEM-768
@@ -170,6 +177,38 @@ func CheckRecipient(key []byte) error {
 		return fmt.Errorf("recipient key: %w", err)
 	}
 	return nil
+}
+
+// Kinds of secret files, as commands name them.
+const (
+	KindAudience  = "audience"
+	KindRecipient = "recipient"
+	KindSigner    = "signer"
+	KindNote      = "note" // of a log or a witness: NoteKey.Role says which
+)
+
+// Kind tells what a secret file seems to be, without reading all of it: the
+// decoder of its kind does that.
+func Kind(b []byte) (string, error) {
+	if bytes.HasPrefix(b, []byte(notePrefix)) {
+		return KindNote, nil
+	}
+	var file struct {
+		Type string `json:"type"`
+	}
+	if len(b) > MaxSize || json.Unmarshal(b, &file) != nil {
+		return "", errors.New("not a secret key")
+	}
+	switch file.Type {
+	case TypeAudience:
+		return KindAudience, nil
+	case TypeRecipient:
+		return KindRecipient, nil
+	case TypeSigner:
+		return KindSigner, nil
+	default:
+		return "", fmt.Errorf("not a secret key: type: got %.100q", file.Type)
+	}
 }
 
 // decode reads canonical JSON into v, whose type is at got.

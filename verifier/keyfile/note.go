@@ -136,6 +136,9 @@ func noteText(kind byte, key []byte) string {
 // EncodeNote gives the secret file of a log's or a witness's key.
 func EncodeNote(k *NoteKey) []byte { return []byte(k.Secret() + "\n") }
 
+// EncodeNotePublic gives the public file of a log's or a witness's key.
+func EncodeNotePublic(k *NoteKey) []byte { return []byte(k.Public() + "\n") }
+
 // DecodeNote reads the secret file of a log's or a witness's key.
 func DecodeNote(b []byte) (*NoteKey, error) {
 	k, err := decodeNote(b)

@@ -1,6 +1,7 @@
 package keyfile
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -10,17 +11,20 @@ import (
 	"io"
 
 	"safebox/verifier/canon"
+	"safebox/verifier/dsse"
 )
 
-// TypeSigner is the type of a signer's secret file. Its public file is not JSON
-// but the key as policies have it: package dsse, PublicKey.
+// TypeSigner is the type of a signer's secret file. Its public file is one line,
+// the key as policies have it.
 const TypeSigner = "safebox/signer-key/v1"
 
 // Algorithms of keys, as commands and files name them.
 const (
-	Ed25519   = "ed25519"    // RFC 8032
-	ECDSAP256 = "ecdsa-p256" // FIPS 186-5; curve: SP 800-186, section 3.2.1.3
-	MLDSA44   = "ml-dsa-44"  // FIPS 204; witnesses only
+	Ed25519   = dsse.AlgorithmEd25519   // RFC 8032
+	ECDSAP256 = dsse.AlgorithmECDSAP256 // FIPS 186-5; curve: SP 800-186, section 3.2.1.3
+	MLDSA44   = "ml-dsa-44"             // FIPS 204; witnesses only
+
+	MLKEM768X25519 = "mlkem768-x25519" // draft-ietf-hpke-pq; recipients only
 )
 
 // attempts is how often a P-256 key is drawn: 32 octets are above the order of
@@ -101,6 +105,25 @@ func DecodeSigner(b []byte) (crypto.Signer, error) {
 	key, err := newSigner(s.Algorithm, s.Key)
 	if err != nil {
 		return nil, fmt.Errorf("decoding signer key: %w", err)
+	}
+	return key, nil
+}
+
+// EncodeSignerPublic gives the public file of a signer's key.
+func EncodeSignerPublic(key dsse.PublicKey) []byte { return []byte(key.String() + "\n") }
+
+// DecodeSignerPublic reads the public file of a signer's key.
+func DecodeSignerPublic(b []byte) (dsse.PublicKey, error) {
+	if len(b) > MaxSize {
+		return dsse.PublicKey{}, fmt.Errorf("decoding signer public key: size: got %d bytes, want at most %d", len(b), MaxSize)
+	}
+	text, whole := bytes.CutSuffix(b, []byte("\n"))
+	if !whole {
+		return dsse.PublicKey{}, errors.New("decoding signer public key: want one line with its end")
+	}
+	key, err := dsse.ParsePublicKey(string(text))
+	if err != nil {
+		return dsse.PublicKey{}, fmt.Errorf("decoding signer public key: %w", err)
 	}
 	return key, nil
 }

@@ -1,11 +1,11 @@
 package keystore
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -48,8 +48,11 @@ func readOwned(f *os.File, limit int64) ([]byte, error) {
 		forbidden = modeNotMine
 	}
 	if st.Mode&forbidden != 0 {
-		return nil, cli.Usage(fmt.Errorf("reading %s: others than its owner may read or write it (mode %04o)", f.Name(), st.Mode&0o7777),
-			"chmod 600 "+f.Name()+"; whoever could have read it has the secret")
+		hint := "chmod 600 " + f.Name() + "; whoever could have read it has the secret"
+		if strings.HasSuffix(f.Name(), PublicSuffix) {
+			hint = "give the secret file, not the .pub file beside it"
+		}
+		return nil, cli.Usage(fmt.Errorf("reading %s: others than its owner may read or write it (mode %04o)", f.Name(), st.Mode&0o7777), hint)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
@@ -77,24 +80,24 @@ func WritePair(path string, secret, public []byte, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := output.SecretFile(path, writeBytes(protected)); err != nil {
+	if err := output.SecretFile(path, content(protected)); err != nil {
 		return err
 	}
-	if err := output.File(path+PublicSuffix, writeBytes(public)); err != nil {
+	if err := output.File(path+PublicSuffix, content(public)); err != nil {
 		return errors.Join(err, os.Remove(path)) // nobody knows its public half
+	}
+	if o.NoPassphrase && o.command != nil {
+		cli.Say(o.command.ErrOrStderr(), "hint: %s is not encrypted: keep it on an encrypted disk, or on one that you lock away", path)
 	}
 	return nil
 }
 
-// protect encrypts a new secret file, or says that it did not.
+// protect encrypts a new secret file as the options say.
 func (o Options) protect(path string, secret []byte) ([]byte, error) {
 	if o.NoPassphrase && o.PassphraseFile != "" {
 		return nil, cli.Usage(errors.New("--passphrase-file and --no-passphrase: want one of them"), "")
 	}
 	if o.NoPassphrase {
-		if o.command != nil {
-			cli.Say(o.command.ErrOrStderr(), "hint: %s is not encrypted: keep it on an encrypted disk, or on one that you lock away", path)
-		}
 		return secret, nil
 	}
 	passphrase, err := o.newPassphrase(path)
@@ -104,10 +107,10 @@ func (o Options) protect(path string, secret []byte) ([]byte, error) {
 	return wrap(secret, passphrase, o.factor)
 }
 
-// writeBytes is what output's functions want for a file that is in memory.
-func writeBytes(b []byte) func(io.Writer) error {
+// content is what output's functions want for a file that is in memory.
+func content(b []byte) func(io.Writer) error {
 	return func(w io.Writer) error {
-		_, err := io.Copy(w, bytes.NewReader(b))
+		_, err := w.Write(b)
 		return err
 	}
 }

@@ -20,9 +20,12 @@ const (
 	maxWorkFactor = 20 // 1 GiB: what is read
 )
 
-// maxWrapped bounds an encrypted file, in bytes: age's header with one scrypt
-// stanza, nonce and tag are 196 at a work factor of two digits.
-const maxWrapped = keyfile.MaxSize + 256
+// overhead is what encryption adds, in bytes: age's header of one scrypt stanza
+// 150, nonce 16, tag 16.
+const overhead = 182
+
+// maxWrapped bounds an encrypted file, in bytes.
+const maxWrapped = keyfile.MaxSize + overhead
 
 // Beginnings of age's files (C2SP age, "Version line" and "ASCII armor").
 const (
