@@ -12,6 +12,8 @@ import (
 	"fmt"
 
 	"safebox/verifier/release"
+	"safebox/verifier/release/record"
+	"safebox/verifier/tlog"
 )
 
 // Limits of a bundle.
@@ -101,11 +103,15 @@ func (b *Bundle) files() ([]file, error) {
 	}
 	for n := range tiles(len(b.Entries)) {
 		entries := b.Entries[n*tileWidth : min((n+1)*tileWidth, len(b.Entries))]
-		content, err := encodeEntries(entries)
+		content, err := tlog.EncodeEntries(entries)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, file{tileName(n, len(entries)), content})
+		name, err := tileName(n, len(entries))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, file{name, content})
 	}
 	for _, f := range b.Collateral {
 		list = append(list, file{collateralFolder + f.Name, f.Bytes})
@@ -167,4 +173,4 @@ func (r *reader) signed(out *Bundle) error {
 }
 
 // maxRecord bounds a record, in bytes: what fits into an entry of a log.
-const maxRecord = 60 << 10
+const maxRecord = record.MaxEntry

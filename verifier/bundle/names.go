@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"safebox/verifier/tlog"
 )
 
 // Names of the entries of the tar (docs/format-bundle.md, "Entries").
@@ -32,7 +34,7 @@ func rebuildName(i int, suffix string) string {
 func tiles(entries int) int { return (entries + tileWidth - 1) / tileWidth }
 
 // tileName is the path of an entry bundle (C2SP tlog-tiles, "Log Entries").
-func tileName(n, width int) string { return entryBundlePath(int64(n), width) }
+func tileName(n, width int) (string, error) { return tlog.EntryBundlePath(int64(n), width) }
 
 // checkName checks the name of a file of collateral.
 func checkName(name string) error {

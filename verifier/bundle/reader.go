@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"safebox/verifier/tlog"
 )
 
 // reader goes over the entries of a tar. Names are in one order, so the next
@@ -102,7 +104,10 @@ func zeros(b []byte) bool {
 // entries reads the entry bundles, at least one; only the last may be partial.
 func (r *reader) entries(out *Bundle) error {
 	for n, last := 0, false; !last; n++ {
-		full := tileName(n, tileWidth)
+		full, err := tileName(n, tileWidth)
+		if err != nil {
+			return err
+		}
 		name := full
 		if next := r.name(); strings.HasPrefix(next, full+".p/") {
 			name, last = next, true // the number of entries, below, is the number in the name
@@ -113,12 +118,12 @@ func (r *reader) entries(out *Bundle) error {
 		if err != nil {
 			return err
 		}
-		entries, err := decodeEntries(content)
+		entries, err := tlog.DecodeEntries(content)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if want := tileName(n, len(entries)); name != want {
-			return fmt.Errorf("%s: %d entries, which belong into %s", name, len(entries), want)
+		if want, err := tileName(n, len(entries)); err != nil || name != want {
+			return fmt.Errorf("%s: got %d entries, whose name is another", name, len(entries))
 		}
 		out.Entries = append(out.Entries, entries...)
 		if len(out.Entries) > MaxEntries {
