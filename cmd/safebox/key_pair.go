@@ -12,6 +12,7 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/verifier/dsse"
 	"safebox/verifier/keyfile"
+	"safebox/verifier/keyfile/notekey"
 )
 
 // keyPair is a key as files and as what names it.
@@ -88,7 +89,7 @@ func newLog(origin string) (*keyPair, error) {
 	if origin == "" {
 		return nil, cli.Usage(errors.New("no --origin"), "name the log, for example log.example.com/releases")
 	}
-	key, err := keyfile.NewLog(origin, rand.Reader)
+	key, err := notekey.NewLog(origin, rand.Reader)
 	if err != nil {
 		return nil, cli.Usage(err, "")
 	}
@@ -99,15 +100,15 @@ func newWitness(name, algorithm string) (*keyPair, error) {
 	if name == "" {
 		return nil, cli.Usage(errors.New("no --name"), "name the witness, for example witness.example.com")
 	}
-	key, err := keyfile.NewWitness(name, algorithm, rand.Reader)
+	key, err := notekey.NewWitness(name, algorithm, rand.Reader)
 	if err != nil {
 		return nil, cli.Usage(err, "")
 	}
 	return pairOfNote(key), nil
 }
 
-func pairOfNote(key *keyfile.NoteKey) *keyPair {
-	return &keyPair{key.Role(), key.Algorithm(), key.ID(), keyfile.EncodeNote(key), keyfile.EncodeNotePublic(key)}
+func pairOfNote(key *notekey.Key) *keyPair {
+	return &keyPair{key.Role(), key.Algorithm(), key.ID(), key.Encode(), key.EncodePublic()}
 }
 
 func keyID(raw []byte) string {

@@ -9,6 +9,7 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/cmd/internal/keystore"
 	"safebox/verifier/keyfile"
+	"safebox/verifier/keyfile/notekey"
 )
 
 // jsonKeyPublic is the result of `key public --json`.
@@ -60,6 +61,13 @@ func readPair(path string, keys keystore.Options) (*keyPair, error) {
 }
 
 func decodePair(b []byte) (*keyPair, error) {
+	if notekey.Is(b) {
+		key, err := notekey.Decode(b)
+		if err != nil {
+			return nil, err
+		}
+		return pairOfNote(key), nil
+	}
 	kind, err := keyfile.Kind(b)
 	if err != nil {
 		return nil, err
@@ -83,12 +91,6 @@ func decodePair(b []byte) (*keyPair, error) {
 			return nil, err
 		}
 		return pairOfSigner(key)
-	case keyfile.KindNote:
-		key, err := keyfile.DecodeNote(b)
-		if err != nil {
-			return nil, err
-		}
-		return pairOfNote(key), nil
 	default:
 		return nil, fmt.Errorf("kind %q: not known", kind)
 	}

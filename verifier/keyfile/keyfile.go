@@ -3,18 +3,16 @@
 //
 //   - audience: signs grants; its digest is in a guest's evidence,
 //   - recipient: outputs are sealed to it,
-//   - signer: signs records of releases, their publisher's and rebuilders',
-//   - log, witness: sign the checkpoints of a transparency log.
+//   - signer: signs records of releases, their publisher's and rebuilders'.
 //
 // A secret file holds the 32 octets from which the key grows: the Ed25519
 // seed (RFC 8032, section 5.1.5), the MLKEM768-X25519 decapsulation key
-// (draft-ietf-hpke-pq, KEM identifier 0x647a), the P-256 private key (SEC 1,
-// version 2.0, section 2.3.7) or the ML-DSA-44 seed (FIPS 204, section 5.1).
-// That a file may be encrypted is the business of who keeps it.
+// (draft-ietf-hpke-pq, KEM identifier 0x647a), or the P-256 private key (SEC
+// 1, version 2.0, section 2.3.7). That a file may be encrypted is the business
+// of who keeps it. The keys of logs and witnesses are in package notekey.
 package keyfile
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/hpke"
 	"encoding/json"
@@ -34,7 +32,7 @@ const (
 )
 
 // MaxSize bounds a key file, in bytes. The largest are public ones in base64: a
-// recipient's 1216 bytes, and the 1312 of a witness's ML-DSA-44 key.
+// recipient's 1216 bytes, and 1312 of a witness's key (package notekey).
 const MaxSize = 4 << 10
 
 // RecipientSize is the length of a recipient's public key in bytes: ML-KEM-768
@@ -184,15 +182,11 @@ const (
 	KindAudience  = "audience"
 	KindRecipient = "recipient"
 	KindSigner    = "signer"
-	KindNote      = "note" // of a log or a witness: NoteKey.Role says which
 )
 
 // Kind tells what a secret file seems to be, without reading all of it: the
 // decoder of its kind does that.
 func Kind(b []byte) (string, error) {
-	if bytes.HasPrefix(b, []byte(notePrefix)) {
-		return KindNote, nil
-	}
 	var file struct {
 		Type string `json:"type"`
 	}

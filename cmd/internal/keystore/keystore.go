@@ -20,6 +20,7 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/verifier/dsse"
 	"safebox/verifier/keyfile"
+	"safebox/verifier/keyfile/notekey"
 )
 
 // Options say where a passphrase comes from. The zero value asks on the
@@ -73,7 +74,7 @@ func Signer(path string, o Options) (dsse.Signer, error) {
 
 // NoteKey opens the key of a log or of a witness and gives its text (skey).
 func NoteKey(path string, o Options) (string, error) {
-	key, err := read(path, o, "log or safebox key witness", keyfile.DecodeNote)
+	key, err := read(path, o, "log or safebox key witness", notekey.Decode)
 	if err != nil {
 		return "", err
 	}
