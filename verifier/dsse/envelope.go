@@ -48,8 +48,8 @@ func DecodeEnvelope(b []byte, payloadType string, limit int) (*Envelope, error) 
 	if most := base64.StdEncoding.EncodedLen(limit) + overhead + MaxSignatures*perSignature; len(b) > most {
 		return nil, fmt.Errorf("decoding envelope: size: got %d bytes, want at most %d", len(b), most)
 	}
-	var e Envelope
-	if err := canon.Unmarshal(b, &e); err != nil {
+	e, err := readEnvelope(b)
+	if err != nil {
 		return nil, fmt.Errorf("decoding envelope: %w", err)
 	}
 	if len(e.Payload) > limit {
@@ -61,7 +61,26 @@ func DecodeEnvelope(b []byte, payloadType string, limit int) (*Envelope, error) 
 	if err := e.check(); err != nil {
 		return nil, fmt.Errorf("decoding envelope: %w", err)
 	}
-	return &e, nil
+	return e, nil
+}
+
+func readEnvelope(b []byte) (*Envelope, error) {
+	var e Envelope
+	r := canon.NewReader(b)
+	r.Literal(`{"payload":`)
+	e.Payload = r.Base64()
+	r.Literal(`,"payloadType":`)
+	e.PayloadType = r.Text()
+	r.Literal(`,"signatures":[`)
+	for more := true; more; more = r.Next(`,`) {
+		r.Literal(`{"keyid":`)
+		id := r.Text()
+		r.Literal(`,"sig":`)
+		e.Signatures = append(e.Signatures, Signature{KeyID: id, Sig: r.Base64()})
+		r.Literal(`}`)
+	}
+	r.Literal(`]}`)
+	return &e, r.End()
 }
 
 // Encode gives the bytes that DecodeEnvelope reads.

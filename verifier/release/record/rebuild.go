@@ -72,20 +72,54 @@ func (r *Rebuild) Encode() ([]byte, error) {
 }
 
 func decodeRebuild(b []byte) (*Rebuild, error) {
-	s, err := decode[rebuildPredicate](b, TypeRebuild)
+	var p Rebuild
+	digests, err := readStatement(b, TypeRebuild, func(r *canon.Reader) {
+		if r.Next(`"differences":[`) {
+			p.Differences = readDifferences(r)
+			r.Literal(`],`)
+		}
+		r.Literal(`"environment":{"arch":`)
+		p.Environment.Arch = r.Text()
+		r.Literal(`,"go":`)
+		p.Environment.Go = r.Text()
+		r.Literal(`,"os":`)
+		p.Environment.OS = r.Text()
+		r.Literal(`},"rebuilder":`)
+		p.Rebuilder = r.Text()
+		r.Literal(`,"rebuilt":`)
+		p.Rebuilt = r.Octets32()
+		r.Literal(`,"result":`)
+		p.Result = r.Text()
+		r.Literal(`,"source":`)
+		p.Source = r.Text()
+		r.Literal(`,"time":`)
+		p.Time = r.Integer()
+	})
 	if err != nil {
 		return nil, err
 	}
-	digests, err := s.digests(1)
-	if err != nil {
+	if err := checkSubjects(digests, 1); err != nil {
 		return nil, err
 	}
-	p := s.Predicate
-	r := &Rebuild{
-		Digest: digests[0], Rebuilder: p.Rebuilder, Result: p.Result, Rebuilt: p.Rebuilt,
-		Source: p.Source, Environment: p.Environment, Differences: p.Differences, Time: p.Time,
+	p.Digest = digests[0]
+	return &p, p.check()
+}
+
+// readDifferences reads at least one: the member is absent when there is none.
+func readDifferences(r *canon.Reader) []Difference {
+	var list []Difference
+	for more := true; more; more = r.Next(`,`) {
+		var d Difference
+		r.Literal(`{"got":`)
+		d.Got = r.Text()
+		r.Literal(`,"path":`)
+		d.Path = r.Text()
+		r.Literal(`,"want":`)
+		d.Want = r.Text()
+		r.Literal(`}`)
+		list = append(list, d)
 	}
-	return r, r.check()
+	return list
 }
 
 // check holds each field of the predicate against its own form, in the order

@@ -49,19 +49,31 @@ func (r *Release) Encode() ([]byte, error) {
 }
 
 func decodeRelease(b []byte) (*Release, error) {
-	s, err := decode[releasePredicate](b, TypeRelease)
+	var p Release
+	digests, err := readStatement(b, TypeRelease, func(r *canon.Reader) {
+		r.Literal(`"notBefore":`)
+		p.NotBefore = r.Integer()
+		r.Literal(`,"source":{"commit":`)
+		p.Source.Commit = r.Text()
+		r.Literal(`,"sum":`)
+		p.Source.Sum = r.Text()
+		r.Literal(`,"tree":`)
+		p.Source.Tree = r.Text()
+		r.Literal(`},"supersedes":`)
+		p.Supersedes = r.Text()
+		r.Literal(`,"svn":`)
+		p.SVN = r.Integer()
+		r.Literal(`,"version":`)
+		p.Version = r.Text()
+	})
 	if err != nil {
 		return nil, err
 	}
-	digests, err := s.digests(1)
-	if err != nil {
+	if err := checkSubjects(digests, 1); err != nil {
 		return nil, err
 	}
-	p := s.Predicate
-	r := &Release{
-		Digest: digests[0], Version: p.Version, SVN: p.SVN, Source: p.Source, Supersedes: p.Supersedes, NotBefore: p.NotBefore,
-	}
-	return r, r.check()
+	p.Digest = digests[0]
+	return &p, p.check()
 }
 
 // check holds each field of the predicate against its own form, in the order

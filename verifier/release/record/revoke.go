@@ -34,17 +34,23 @@ func (r *Revoke) Encode() ([]byte, error) {
 }
 
 func decodeRevoke(b []byte) (*Revoke, error) {
-	s, err := decode[revokePredicate](b, TypeRevoke)
+	var p Revoke
+	var err error
+	p.Digests, err = readStatement(b, TypeRevoke, func(r *canon.Reader) {
+		r.Literal(`"effective":`)
+		p.Effective = r.Integer()
+		r.Literal(`,"reason":`)
+		p.Reason = r.Text()
+		r.Literal(`,"svnFloor":`)
+		p.SVNFloor = r.Integer()
+	})
 	if err != nil {
 		return nil, err
 	}
-	digests, err := s.digests(MaxSubjects)
-	if err != nil {
+	if err := checkSubjects(p.Digests, MaxSubjects); err != nil {
 		return nil, err
 	}
-	p := s.Predicate
-	r := &Revoke{Digests: digests, SVNFloor: p.SVNFloor, Reason: p.Reason, Effective: p.Effective}
-	return r, r.check()
+	return &p, p.check()
 }
 
 // check holds each field of the predicate against its own form, in the order

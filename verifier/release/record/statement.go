@@ -11,8 +11,8 @@ import (
 // MaxSubjects is the largest number of releases that one record revokes.
 const MaxSubjects = 64
 
-// statement is in-toto Statement v1 with a predicate of type P, members in the
-// order of canonical JSON.
+// statement is in-toto Statement v1 with a predicate of type P, for encoding:
+// members in the order of canonical JSON, in which readStatement reads them.
 type statement[P any] struct {
 	Type          string    `json:"_type"`
 	Predicate     P         `json:"predicate"`
@@ -40,29 +40,37 @@ func subjects(digests ...canon.Octets32) []subject {
 	return list
 }
 
-// digests holds the type and the subjects of a statement against their form
-// and gives the release digests.
-func (s *statement[P]) digests(most int) ([]canon.Octets32, error) {
-	if s.Type != StatementType {
-		return nil, fmt.Errorf("_type: got %.100q, want %q", s.Type, StatementType)
+// readStatement reads a statement in its one form; predicate reads what is
+// between the braces of that member.
+func readStatement(b []byte, predicateType string, predicate func(*canon.Reader)) ([]canon.Octets32, error) {
+	r := canon.NewReader(b)
+	r.Literal(`{"_type":"` + StatementType + `","predicate":{`)
+	predicate(r)
+	r.Literal(`},"predicateType":"` + predicateType + `","subject":[`)
+	var list []canon.Octets32
+	for more := true; more; more = r.Next(`,`) {
+		r.Literal(`{"digest":{"sha256":`)
+		list = append(list, r.Octets32())
+		r.Literal(`},"name":"` + SubjectName + `"}`)
 	}
-	if n := len(s.Subject); n < 1 || n > most {
-		return nil, fmt.Errorf("subject: got %d, want 1 to %d", n, most)
+	r.Literal(`]}`)
+	return list, r.End()
+}
+
+// checkSubjects wants 1 to most digests, sorted, each once.
+func checkSubjects(list []canon.Octets32, most int) error {
+	if n := len(list); n < 1 || n > most {
+		return fmt.Errorf("subject: got %d, want 1 to %d", n, most)
 	}
-	list := make([]canon.Octets32, len(s.Subject))
-	for i, e := range s.Subject {
-		if e.Name != SubjectName {
-			return nil, fmt.Errorf("subject %d: name: got %.100q, want %q", i, e.Name, SubjectName)
+	for i, d := range list {
+		if d == (canon.Octets32{}) {
+			return fmt.Errorf("subject %d: sha256: all zero, want a release digest", i)
 		}
-		if e.Digest.SHA256 == (canon.Octets32{}) {
-			return nil, fmt.Errorf("subject %d: sha256: all zero, want a release digest", i)
-		}
-		list[i] = e.Digest.SHA256
-		if i > 0 && bytes.Compare(list[i-1][:], list[i][:]) >= 0 {
-			return nil, fmt.Errorf("subject %d: sha256 %s: not sorted, or twice", i, list[i])
+		if i > 0 && bytes.Compare(list[i-1][:], d[:]) >= 0 {
+			return fmt.Errorf("subject %d: sha256 %s: not sorted, or twice", i, d)
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // predicateMember is what stands before the predicate type in a canonical
@@ -70,8 +78,8 @@ func (s *statement[P]) digests(most int) ([]canon.Octets32, error) {
 const predicateMember = `,"predicateType":"`
 
 // peekType gives the predicate type of a canonical statement. It is for finding
-// the Go type to decode into, and that decoding compares it: of other bytes the
-// answer may be anything.
+// what to read it as, and whoever reads it compares: of other bytes the answer
+// may be anything.
 func peekType(b []byte) string {
 	at := bytes.LastIndex(b, []byte(predicateMember))
 	if at < 0 {
@@ -106,16 +114,4 @@ func DecodeStatement(b []byte) (*Record, error) {
 		return nil, explainStatement(b, err)
 	}
 	return &r, nil
-}
-
-// decode reads a statement whose predicate type is this one.
-func decode[P any](b []byte, predicateType string) (*statement[P], error) {
-	var s statement[P]
-	if err := canon.Unmarshal(b, &s); err != nil {
-		return nil, err
-	}
-	if s.PredicateType != predicateType {
-		return nil, fmt.Errorf("predicateType: got %.100q, want %q", s.PredicateType, predicateType)
-	}
-	return &s, nil
 }
