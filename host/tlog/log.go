@@ -1,0 +1,313 @@
+// Package tlog runs a transparency log of release records in one folder: C2SP
+// tlog-tiles, with checkpoints of C2SP tlog-checkpoint and cosignatures
+// gathered by C2SP tlog-witness. The folder is the log: any static file server
+// can serve it. Entries are the bytes of DSSE envelopes (package record), and
+// nothing is appended that the verifier's strict reader refuses.
+//
+// What the log acknowledges is on disk, integrated, and under a checkpoint
+// that is published and, when witnesses are named, cosigned by a quorum of
+// them. Nobody has to trust it: whoever relies on it checks proofs and
+// cosignatures (package verifier/published).
+//
+// The order of entries, bundles and tiles are tessera's; before a root is
+// signed it is computed once more, by other code, from the entry bundles on
+// disk, and the new tiles are compared with it. Two trees of one size can't be
+// signed by one process, whenever it dies: the entries of a size are on disk
+// before its root is signed, and are never changed after that.
+package tlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	sumdb "golang.org/x/mod/sumdb/tlog"
+
+	"github.com/transparency-dev/tessera"
+
+	"safebox/host/lockfile"
+	"safebox/verifier/dsse"
+	"safebox/verifier/tlog"
+)
+
+// lockName is the file in the log's folder that its process locks.
+const lockName = ".lock"
+
+// Errors that callers tell apart.
+var (
+	// ErrStopped: the log is closed, or broke down; see Log.Err.
+	ErrStopped = errors.New("the log has stopped")
+	// ErrUnwitnessed: the entry is in the tree, but no checkpoint that covers it
+	// could be published yet. Appending it again gives its index once there is.
+	ErrUnwitnessed = errors.New("no quorum of witnesses has cosigned a checkpoint with the entry yet")
+)
+
+// Options is how a log is run.
+type Options struct {
+	Dir string          // the log's folder; made if it is not there
+	Key *tlog.LogSigner // its name is the log's origin
+	// Policy lists this log, and the witnesses of whom a quorum cosigns a
+	// checkpoint before it is published; nil: no witnesses.
+	Policy *tlog.Policy
+	// Submitters are the keys of which every signature of an entry must be. It is
+	// an error if there are none, unless anybody may submit.
+	Submitters []dsse.PublicKey
+	Anybody    bool
+	Refresh    time.Duration // how old cosignatures may get; 0: ten minutes
+	Note       func(string)  // is told, in one line, what goes wrong for a while; may be nil
+}
+
+// Log is an open log. Its methods may be called at the same time.
+type Log struct {
+	o         Options
+	lock      io.Closer
+	store     *store
+	witnesses *witnesses // nil: none
+	ctx       context.Context
+	cancel    context.CancelFunc
+	wake      chan struct{} // there may be something to publish
+	done      chan struct{} // the publisher is gone
+
+	mu        sync.Mutex
+	tree      *tree
+	pending   map[sumdb.Hash]*pending // given to the store, not in tree yet
+	published published
+	news      chan struct{} // closed when a checkpoint is published, or all is over
+	err       error         // why the log stopped
+}
+
+// published is the checkpoint that is out.
+type published struct {
+	note []byte
+	size int64
+	at   time.Time // when its cosignatures were gathered
+}
+
+// pending is an entry on its way to the disk.
+type pending struct {
+	done  chan struct{}
+	index int64
+	err   error
+}
+
+// Receipt says where an entry is.
+type Receipt struct {
+	Index int64 `json:"index"` // the first one, of an entry that was there before
+	Size  int64 `json:"size"`  // of a published checkpoint's tree that has it
+	New   bool  `json:"-"`     // this call put it there
+}
+
+// Open opens the log in a folder, or starts one, and reads all of it: it is an
+// error if the entries are not those under the checkpoint that was signed
+// last. One process at a time has a folder.
+func Open(o Options) (*Log, error) {
+	l, err := open(o)
+	if err != nil {
+		return nil, fmt.Errorf("opening log %s: %w", o.Dir, err)
+	}
+	go l.publisher()
+	return l, nil
+}
+
+func open(o Options) (_ *Log, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if err := makeDir(o.Dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockfile.Try(filepath.Join(o.Dir, lockName))
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{
+		o: o, lock: lock, tree: newTree(), pending: map[sumdb.Hash]*pending{},
+		wake: make(chan struct{}, 1), done: make(chan struct{}), news: make(chan struct{}),
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			l.cancel()
+			err = errors.Join(err, lock.Close())
+		}
+	}()
+	if o.Policy != nil {
+		if l.witnesses, err = newWitnesses(o.Policy, l.note); err != nil {
+			return nil, err
+		}
+	}
+	return l, l.load()
+}
+
+func (o *Options) check() error {
+	switch {
+	case o.Key == nil:
+		return errors.New("no key")
+	case o.Policy != nil && !slices.ContainsFunc(o.Policy.Logs(), func(k tlog.Key) bool { return k.String() == o.Key.Key().String() }):
+		return fmt.Errorf("the policy does not list this log, %s", o.Key.Key())
+	case o.Anybody && len(o.Submitters) > 0:
+		return errors.New("submitters are listed, and anybody may submit: want one of the two")
+	case !o.Anybody && len(o.Submitters) == 0:
+		return errors.New("no submitters are listed")
+	case o.Refresh < 0:
+		return fmt.Errorf("refreshing every %v, want a positive time", o.Refresh)
+	}
+	if o.Refresh == 0 {
+		o.Refresh = refreshTime
+	}
+	return nil
+}
+
+func (l *Log) note(format string, args ...any) {
+	if l.o.Note != nil {
+		l.o.Note(fmt.Sprintf(format, args...))
+	}
+}
+
+// Append puts an entry into the log unless it is there already, and returns
+// once a checkpoint that covers it is published. An entry that is not allowed
+// is an *EntryError.
+func (l *Log) Append(ctx context.Context, entry []byte) (Receipt, error) {
+	if err := l.o.admit(entry); err != nil {
+		return Receipt{}, err
+	}
+	index, created, err := l.place(ctx, entry)
+	if err != nil {
+		return Receipt{}, err
+	}
+	size, err := l.await(ctx, index)
+	return Receipt{Index: index, Size: size, New: created}, err
+}
+
+// place finds or gives the entry its index.
+func (l *Log) place(ctx context.Context, entry []byte) (index int64, created bool, err error) {
+	leaf := sumdb.Hash(tlog.LeafHash(entry))
+	l.mu.Lock()
+	if l.err != nil {
+		l.mu.Unlock()
+		return 0, false, ErrStopped
+	}
+	if i, ok := l.tree.first[leaf]; ok {
+		l.mu.Unlock()
+		return i, false, nil
+	}
+	p, ok := l.pending[leaf]
+	if !ok {
+		p = &pending{done: make(chan struct{})}
+		l.pending[leaf] = p
+	}
+	l.mu.Unlock()
+	if !ok {
+		// Not the caller's context: the entry goes its way when the caller is gone.
+		go l.settle(p, l.store.add(l.ctx, tessera.NewEntry(entry)))
+	}
+	select {
+	case <-p.done:
+		return p.index, !ok, p.err
+	case <-l.ctx.Done():
+		return 0, false, ErrStopped
+	case <-ctx.Done():
+		return 0, false, ctx.Err()
+	}
+}
+
+// settle waits until an entry is integrated. After a storage error nothing in
+// memory can be relied on (what a failed fsync left on disk is unknown): the
+// log stops, and reads the disk when it is opened again.
+func (l *Log) settle(p *pending, future tessera.IndexFuture) {
+	i, err := future()
+	if err != nil {
+		l.fail(fmt.Errorf("storing an entry: %w", err))
+		p.err = ErrStopped
+	}
+	p.index = int64(i.Index)
+	close(p.done)
+	select {
+	case l.wake <- struct{}{}:
+	default: // the publisher has been told already
+	}
+}
+
+// await waits for a published checkpoint that covers index.
+func (l *Log) await(ctx context.Context, index int64) (size int64, err error) {
+	for {
+		l.mu.Lock()
+		size, news, err := l.published.size, l.news, l.err
+		l.mu.Unlock()
+		switch {
+		case size > index:
+			return size, nil
+		case err != nil:
+			return 0, ErrStopped
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("entry %d: %w", index, ErrUnwitnessed)
+		}
+	}
+}
+
+// Proof gives the tlog-proof of the entry with that leaf hash under the
+// published checkpoint; ok is false if that does not cover it.
+func (l *Log) Proof(leaf [32]byte) (proof []byte, ok bool, err error) {
+	l.mu.Lock()
+	index, known := l.tree.first[leaf]
+	t, out := l.tree.prefix(), l.published
+	l.mu.Unlock()
+	if !known || index >= out.size {
+		return nil, false, nil
+	}
+	hashes, err := t.inclusion(index, out.size)
+	if err != nil {
+		return nil, false, fmt.Errorf("proving entry %d: %w", index, err)
+	}
+	p := tlog.Proof{Index: index, Hashes: hashes, Checkpoint: out.note}
+	return p.Encode(), true, nil
+}
+
+// Checkpoint is the published checkpoint, a signed note.
+func (l *Log) Checkpoint() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.published.note
+}
+
+// fail stops the log.
+func (l *Log) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = err
+		close(l.news)
+		l.cancel()
+	}
+}
+
+// Stopped is closed when the log has stopped.
+func (l *Log) Stopped() <-chan struct{} { return l.ctx.Done() }
+
+// Err is why the log stopped; nil while it runs and after Close.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(l.err, errClosed) {
+		return nil
+	}
+	return l.err
+}
+
+// errClosed ends a log that nothing is wrong with.
+var errClosed = errors.New("closed")
+
+// Close stops the log; what was not acknowledged by then may be in it or not.
+func (l *Log) Close() error {
+	l.fail(errClosed)
+	<-l.done
+	return l.lock.Close()
+}

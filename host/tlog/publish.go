@@ -1,0 +1,187 @@
+package tlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/transparency-dev/tessera/api/layout"
+
+	"safebox/verifier/tlog"
+)
+
+const (
+	refreshTime = 10 * time.Minute // how old cosignatures get, unless Options say otherwise
+	retryTime   = time.Second      // after a quorum that was not reached
+
+	treeState = ".state/treeState" // tessera's record of the integrated tree
+)
+
+// load reads what is in the folder.
+func (l *Log) load() error {
+	path := filepath.Join(l.o.Dir, layout.CheckpointPath)
+	old, err := l.lastCheckpoint(path)
+	if err != nil {
+		return err
+	}
+	if l.store, err = openStore(l.ctx, l.o.Dir, l.o.Key.Name()); err != nil {
+		return err
+	}
+	size, err := l.store.size(l.ctx)
+	if err != nil {
+		return err
+	}
+	if size < old.Size {
+		return fmt.Errorf("the tree on disk has %d entries, and a checkpoint of %d was signed", size, old.Size)
+	}
+	if err := l.absorb(l.ctx, size); err != nil {
+		return err
+	}
+	root, err := l.tree.root(old.Size)
+	if err != nil {
+		return err
+	}
+	if root != old.Root {
+		return fmt.Errorf("the first %d entries have root %x, and %x was signed", old.Size, root, old.Root)
+	}
+	l.published.size = old.Size
+	return l.store.checkTiles(l.ctx, l.tree, 0, size)
+}
+
+// lastCheckpoint opens the checkpoint that lies in the folder. A folder without
+// a tree gets the one of the empty tree before tessera sees it: tessera
+// publishes one of its own when there is none.
+func (l *Log) lastCheckpoint(path string) (*tlog.Checkpoint, error) {
+	raw, err := os.ReadFile(path)
+	_, noTree := os.Stat(filepath.Join(l.o.Dir, treeState))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && errors.Is(noTree, fs.ErrNotExist):
+		if raw, err = l.o.Key.SignCheckpoint(&tlog.Checkpoint{Origin: l.o.Key.Name(), Root: tlog.RootHash(nil)}); err == nil {
+			err = writeWhole(path, raw)
+		}
+		if err != nil {
+			return nil, err
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s is gone, and there is a tree: what was signed is not known", layout.CheckpointPath)
+	case err != nil:
+		return nil, err
+	}
+	c, err := tlog.OpenSigned(raw, []tlog.Key{l.o.Key.Key()})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", layout.CheckpointPath, err)
+	}
+	if noTree != nil && c.Size > 0 {
+		return nil, fmt.Errorf("a checkpoint of %d entries was signed, and there is no tree: %w", c.Size, noTree)
+	}
+	l.published.note = raw
+	return c, nil
+}
+
+// absorb reads the entries up to size into the tree in memory.
+func (l *Log) absorb(ctx context.Context, size int64) error {
+	leaves, err := l.store.leaves(ctx, l.tree.size, size) // only this goroutine writes it
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, leaf := range leaves {
+		if err := l.tree.add(leaf); err != nil {
+			return err
+		}
+		delete(l.pending, leaf)
+	}
+	return nil
+}
+
+// publisher publishes what is integrated, until the log stops.
+func (l *Log) publisher() {
+	defer close(l.done)
+	short := false // of cosignatures; said once each time
+	for l.ctx.Err() == nil {
+		err := l.publish()
+		var quorum *QuorumError
+		switch {
+		case err == nil:
+			if short {
+				l.note("a quorum of witnesses cosigns again")
+			}
+			short = false
+			l.sleep(l.o.Refresh-time.Since(l.published.at), l.wake)
+		case errors.As(err, &quorum):
+			if !short {
+				l.note("%v; trying again every %v", err, retryTime)
+			}
+			short = true
+			l.sleep(retryTime, nil)
+		default:
+			l.fail(fmt.Errorf("publishing a checkpoint: %w", err))
+		}
+	}
+}
+
+// sleep waits, at most until wake or the log's end.
+func (l *Log) sleep(d time.Duration, wake <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-l.ctx.Done():
+	case <-wake:
+	case <-timer.C:
+	}
+}
+
+// publish signs the tree that is on disk, has it cosigned, and publishes it.
+// An error other than *QuorumError is the end of the log.
+func (l *Log) publish() error {
+	size, err := l.store.size(l.ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.absorb(l.ctx, size); err != nil {
+		return err
+	}
+	old := l.published // only this goroutine writes it
+	if size == old.size && (l.witnesses == nil || size == 0 || time.Since(old.at) < l.o.Refresh) {
+		return nil
+	}
+	if err := l.store.checkTiles(l.ctx, l.tree, old.size, size); err != nil {
+		return err
+	}
+	root, err := l.tree.root(size)
+	if err != nil {
+		return err
+	}
+	c := &tlog.Checkpoint{Origin: l.o.Key.Name(), Size: size, Root: root}
+	note, err := l.o.Key.SignCheckpoint(c)
+	if err != nil {
+		return err
+	}
+	at := time.Now()
+	if l.witnesses != nil {
+		if note, err = l.witnesses.cosign(l.ctx, c, note, l.tree); err != nil {
+			return err
+		}
+	}
+	if err := writeWhole(filepath.Join(l.o.Dir, layout.CheckpointPath), note); err != nil {
+		return err
+	}
+	l.announce(published{note: note, size: size, at: at})
+	return nil
+}
+
+// announce lets those go on who wait for a checkpoint.
+func (l *Log) announce(p published) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.published = p
+	if l.err == nil {
+		close(l.news)
+		l.news = make(chan struct{})
+	}
+}
