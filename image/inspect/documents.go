@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
+	"safebox/image/inspect/logged"
 	"safebox/image/inspect/tree"
 	"safebox/verifier/bundle"
 	"safebox/verifier/canon"
@@ -63,14 +65,17 @@ func bundleFile(b []byte) ([]Item, error) {
 	if err != nil {
 		return nil, err
 	}
+	published, err := logged.NewBundle(b, nil)
+	if err != nil {
+		return nil, err
+	}
 	items, err := releaseFile(content.Release)
 	if err != nil {
 		return nil, fmt.Errorf("release.json: %w", err)
 	}
-	return []Item{
-		tree.Unverified("safebox verify"),
+	return slices.Concat([]Item{tree.Unverified("safebox verify")}, published.Items(), []Item{
 		{Name: "release.json", Value: fmt.Sprintf("%d bytes, sha256 %s", len(content.Release), digest(content.Release)), Items: items},
-	}, nil
+	}), nil
 }
 
 // isEnvelope recognises a signed document (package dsse) by its payload type.

@@ -16,6 +16,7 @@ import (
 	"safebox/image/disk/container"
 	"safebox/image/inspect/attested"
 	"safebox/image/inspect/endorsed"
+	"safebox/image/inspect/logged"
 	"safebox/image/inspect/tree"
 )
 
@@ -35,7 +36,7 @@ type Item = tree.Item
 
 // formats lists what is recognised, the more specific first.
 func formats() []tree.Format {
-	return slices.Concat(images(), attested.Formats(), endorsed.Formats(), documents())
+	return slices.Concat(images(), attested.Formats(), endorsed.Formats(), documents(), logged.Formats())
 }
 
 // images lists what is built and measured.
@@ -92,9 +93,16 @@ func Bytes(b []byte) (*Report, error) {
 
 // WriteText prints the report as indented lines, "name value".
 func (r *Report) WriteText(w io.Writer) error {
+	if _, err := fmt.Fprintf(w, "kind %s\nsize %d\nsha256 %s\n", r.Kind, r.Size, r.SHA256); err != nil {
+		return err
+	}
+	return WriteItems(w, r.Items)
+}
+
+// WriteItems prints facts as WriteText does.
+func WriteItems(w io.Writer, items []Item) error {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "kind %s\nsize %d\nsha256 %s\n", r.Kind, r.Size, r.SHA256)
-	writeItems(&out, r.Items, "")
+	writeItems(&out, items, "")
 	_, err := w.Write(out.Bytes())
 	return err
 }
