@@ -99,9 +99,10 @@ func (p *Policy) explainRelease() []string {
 		s = append(s, "WAIVED: it is accepted after its review date too.")
 	}
 	if p.Release == Signed {
-		s = append(s, "The release must be signed. Releases without a signature are refused.")
+		s = append(s, "The release must be published: signed, rebuilt by others, and all of that in a witnessed log.")
+		s = append(s, p.Publication.Explain()...)
 	} else {
-		s = append(s, "WAIVED: the release need not be signed: whoever gives you its digest decides what runs.")
+		s = append(s, "WAIVED: the release need not be signed, rebuilt or logged: whoever gives you its digest decides what runs.")
 	}
 	if p.AnyLife {
 		return append(s, "WAIVED: a challenge may live for any time.")

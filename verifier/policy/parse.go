@@ -8,6 +8,7 @@ import (
 
 	"safebox/measure/tpm/golden"
 	"safebox/verifier/policy/nitropolicy"
+	"safebox/verifier/policy/publication"
 	"safebox/verifier/policy/snppolicy"
 	"safebox/verifier/policy/table"
 	"safebox/verifier/policy/tdxpolicy"
@@ -56,7 +57,7 @@ func read(t *table.Table) *Policy {
 	p.Review = t.Date("review")
 	p.AnyReview = t.Choice("stale", "refuse", Any) == Any
 	p.Platforms = t.Choices("platforms", transcript.VTPM, transcript.SNP, transcript.TDX, transcript.Nitro, transcript.NitroTPM)
-	p.Release = t.Choice("release", Signed, Unsigned)
+	readRelease(t, p)
 
 	challenge := t.Table("challenge")
 	p.MaxLife, p.AnyLife = challenge.NumberOrAny("max_life", 1, maxLife)
@@ -72,6 +73,19 @@ func read(t *table.Table) *Policy {
 	t.End()
 	checkProfile(t, p)
 	return p
+}
+
+// readRelease reads who must have published a release, if anybody must.
+func readRelease(t *table.Table, p *Policy) {
+	p.Release = t.Choice("release", Signed, Unsigned)
+	switch {
+	case p.Release == Signed:
+		p.Publication = publication.Read(t.Table("publication"), p.Profile)
+	case p.Profile != Test:
+		t.Fail("release", onlyTest, Signed, p.Profile)
+	case t.Has("publication"):
+		t.Fail("publication", "release is %q: nothing here would count", Unsigned)
+	}
 }
 
 // readPlatforms reads the table of each platform that the policy accepts, and
@@ -176,6 +190,9 @@ func readDocuments(t *table.Table) (list []string, unchecked bool) {
 	return list, word == Any
 }
 
+// onlyTest is the error about a value that profile test alone may have.
+const onlyTest = "want %q in profile %s; only profile test may say otherwise"
+
 // checkProfile refuses a file that promises more by its name than it asks for.
 func checkProfile(t *table.Table, p *Policy) {
 	outOfDate := slices.ContainsFunc(p.TDX.Status, func(s string) bool { return strings.HasPrefix(s, "OutOfDate") })
@@ -185,14 +202,11 @@ func checkProfile(t *table.Table, p *Policy) {
 	if p.Profile == Test {
 		return
 	}
-	const rule = "want %q in profile %s; only profile test may say otherwise"
 	switch {
-	case p.Release == Unsigned:
-		t.Fail("release", rule, Signed, p.Profile)
 	case p.VTPM.SoftwareAccept:
-		t.Fail("vtpm.software_roots", rule, "refuse", p.Profile)
+		t.Fail("vtpm.software_roots", onlyTest, "refuse", p.Profile)
 	case p.AnyReview:
-		t.Fail("stale", rule, "refuse", p.Profile)
+		t.Fail("stale", onlyTest, "refuse", p.Profile)
 	case p.AnyLife:
 		t.Fail("challenge.max_life", "want a number of seconds in profile %s", p.Profile)
 	case p.Collateral.AnyAgeTCB:
@@ -204,6 +218,6 @@ func checkProfile(t *table.Table, p *Policy) {
 	case p.Collateral.MaxAgeCRL > lifeCRL:
 		t.Fail("collateral.max_age_crl", "got %v, want at most %v in profile %s: such lists live no longer", p.Collateral.MaxAgeCRL, lifeCRL, p.Profile)
 	case p.Collateral.AnyTime:
-		t.Fail("collateral.time", rule, "authenticated", p.Profile)
+		t.Fail("collateral.time", onlyTest, "authenticated", p.Profile)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"safebox/measure/tpm/golden"
 	"safebox/verifier/canon"
 	"safebox/verifier/policy/nitropolicy"
+	"safebox/verifier/policy/publication"
 	"safebox/verifier/policy/snppolicy"
 	"safebox/verifier/policy/table"
 	"safebox/verifier/policy/tdxpolicy"
@@ -64,6 +65,8 @@ type Policy struct {
 	AnyReview bool      // stale = "any": it is accepted all the same
 	Platforms []string
 	Release   string // Signed or Unsigned
+
+	Publication publication.Policy // of Signed; that of Unsigned accepts nothing
 
 	MaxLife int64 // of a challenge, seconds; 0 under AnyLife
 	AnyLife bool

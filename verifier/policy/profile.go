@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"safebox/verifier/policy/nitropolicy"
+	"safebox/verifier/policy/publication"
 	"safebox/verifier/policy/snppolicy"
 	"safebox/verifier/policy/tdxpolicy"
 	"safebox/verifier/policy/tpmpolicy"
@@ -41,13 +42,13 @@ func profileValues(name string) (values, error) {
 	switch name {
 	case Strict:
 		return values{
-			about:   "Machines of your own: hardware TPMs of the vendors you name, signed releases.",
+			about:   "Machines of your own: hardware TPMs of the vendors you name, published releases.",
 			release: Signed, life: 60, documents: `["none"]`, state: Fresh, disk: Any, clock: "safe", softwareRoots: "refuse", kind: Hardware,
 			mode: Live, ages: vendorAges, time: "authenticated", memory: "required",
 		}, nil
 	case Cloud:
 		return values{
-			about:   "Machines of a provider: its TPMs' root, signed releases, more time for the answer.",
+			about:   "Machines of a provider: its TPMs' root, published releases, more time for the answer.",
 			release: Signed, life: 600, documents: `["none"]`, state: Working, disk: Any, clock: "safe", softwareRoots: "refuse", kind: Hardware,
 			mode: Live, ages: vendorAges, time: "authenticated", memory: "required",
 		}, nil
@@ -65,16 +66,41 @@ func profileValues(name string) (values, error) {
 // for some platforms, with the given authorities of TPMs, which are software
 // in profile test and hardware in the others. Without authorities no machine
 // with a TPM alone passes.
+//
+// Who must have published a release is said by nobody: in profiles strict and
+// cloud every release is refused until somebody is named.
 func Profile(name string, platforms []string, roots ...*x509.Certificate) ([]byte, error) {
+	return profile(name, platforms, nil, roots)
+}
+
+// Published is Profile for releases that these have published. Profile test
+// then wants signed releases as the others do.
+func Published(name string, platforms []string, by publication.Values, roots ...*x509.Certificate) ([]byte, error) {
+	return profile(name, platforms, &by, roots)
+}
+
+func profile(name string, platforms []string, by *publication.Values, roots []*x509.Certificate) ([]byte, error) {
 	v, err := profileValues(name)
 	if err != nil {
 		return nil, err
+	}
+	section := ""
+	switch {
+	case by != nil && name == Test:
+		v.about, v.release = "FOR TESTS ONLY: software TPMs.", Signed
+	case v.release == Signed:
+		by = &publication.Values{}
+	}
+	if by != nil {
+		if section, err = publication.Section(*by); err != nil {
+			return nil, err
+		}
 	}
 	if len(roots) > maxRoots {
 		return nil, fmt.Errorf("making policy: %d roots, want at most %d", len(roots), maxRoots)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, template, v.about, name, review, strings.Join(quoted(platforms), ", "), v.release, v.life, v.documents, v.state,
+	fmt.Fprintf(&b, template, v.about, name, review, strings.Join(quoted(platforms), ", "), v.release, section, v.life, v.documents, v.state,
 		v.mode, v.ages, v.time, v.memory)
 	writeShapes(&b, platforms)
 	for _, p := range platforms {
@@ -185,10 +211,11 @@ stale = "refuse"
 # Each platform here has a table below, and no other has one.
 platforms = [%s]
 
-# "signed": the bundle must hold a signed release. "unsigned" (profile test only):
-# release.json alone will do; you vouch for its digest yourself.
+# "signed": the bundle must prove that the release was published, as the table
+# publication says. "unsigned" (profile test only): release.json alone will do, and
+# you vouch for its digest yourself; nobody can grant keys under such a policy.
 release = "%s"
-
+%s
 [challenge]
 # Longest time between making a challenge and its end, in seconds, or "any".
 max_life = %d
