@@ -86,11 +86,10 @@ func Release(file []byte) ([]byte, error) {
 	}
 	r.Artifacts = slices.Clone(r.Artifacts)
 	r.Artifacts[0].SHA256 = fmt.Sprintf("%x", sha256.Sum256([]byte(r.Artifacts[0].SHA256)))
-	encoded, err := r.Encode()
-	if err != nil {
+	if b.Release, err = r.Encode(); err != nil {
 		return nil, err
 	}
-	return bundle.Encode(&bundle.Bundle{Release: encoded})
+	return bundle.Encode(b)
 }
 
 // grantFile and envelope are the forms of a grant file and of DSSE, open to

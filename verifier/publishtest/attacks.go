@@ -75,12 +75,10 @@ func releaseAttacks() []Attack {
 		planned("REL-6", "not yet in force", func(_ testing.TB, p *Plan, at time.Time) { p.Release.NotBefore = at.Add(time.Hour).Unix() }),
 		planned("REL-7", "svn below the policy's floor", func(_ testing.TB, p *Plan, _ time.Time) { p.Policy.SVNFloor = 2 }),
 		planned("REL-7", "svn below a revocation's floor", func(t testing.TB, p *Plan, _ time.Time) {
-			r := p.Revoke(2, other())
-			p.After = append(p.After, Entry(t, &r, Publisher(t)))
+			p.AddRevocation(t, 2, other())
 		}),
 		planned("REL-8", "revoked", func(t testing.TB, p *Plan, _ time.Time) {
-			r := p.Revoke(0, p.Release.Digest)
-			p.After = append(p.After, Entry(t, &r, Publisher(t)))
+			p.AddRevocation(t, 0, p.Release.Digest)
 		}),
 		planned("REL-8", "revoked before it was logged", func(t testing.TB, p *Plan, _ time.Time) {
 			r := p.Revoke(0, p.Release.Digest)
@@ -211,8 +209,7 @@ func bundleAttacks() []Attack {
 		{"LOG-7", "truncated before a revocation", func(t testing.TB, release []byte, at time.Time) *Publication {
 			t.Helper()
 			plan := New(t, release, at)
-			r := plan.Revoke(0, plan.Release.Digest)
-			plan.After = append(plan.After, Entry(t, &r, Publisher(t)))
+			plan.AddRevocation(t, 0, plan.Release.Digest)
 			p := plan.Publish(t)
 			p.Bundle.Entries = p.Bundle.Entries[:len(p.Bundle.Entries)-1]
 			return p

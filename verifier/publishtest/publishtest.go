@@ -82,7 +82,7 @@ func New(t testing.TB, release []byte, at time.Time) *Plan {
 }
 
 // Sum is the directory hash of the source in the records: that of no files,
-// by `printf ” | sha256sum | xxd -r -p | base64`.
+// by `printf '' | sha256sum | xxd -r -p | base64`.
 const Sum = "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 // Match is a record of rebuilder i that the release was rebuilt byte for byte.
@@ -103,7 +103,14 @@ func (p *Plan) Mismatch(i int) record.Rebuild {
 	return r
 }
 
-// Revoke is a record that revokes this release, and all below a floor.
+// AddRevocation logs a revocation by the publisher after all else.
+func (p *Plan) AddRevocation(t testing.TB, svnFloor int64, digests ...canon.Octets32) {
+	t.Helper()
+	r := p.Revoke(svnFloor, digests...)
+	p.After = append(p.After, Entry(t, &r, Publisher(t)))
+}
+
+// Revoke is a record that revokes these releases, and all below a floor.
 func (p *Plan) Revoke(svnFloor int64, digests ...canon.Octets32) record.Revoke {
 	return record.Revoke{Digests: digests, SVNFloor: svnFloor, Reason: "a test", Effective: p.Release.NotBefore}
 }
