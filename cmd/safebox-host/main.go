@@ -38,7 +38,7 @@ Exit status: 0 yes, 1 no or failed, 2 wrong usage or unreadable input.`,
 		RunE: cli.Group,
 	}
 	root.PersistentFlags().String("state", "", "folder of the instances (default $XDG_STATE_HOME/safebox/instances, else ~/.local/state/safebox/instances)")
-	root.AddCommand(launchCommand(), enrollCommand(), evidenceCommand(), lsCommand(), consoleCommand(), stopCommand(), witnessCommand())
+	root.AddCommand(launchCommand(), enrollCommand(), evidenceCommand(), lsCommand(), consoleCommand(), stopCommand(), logCommand(), witnessCommand())
 	return root
 }
 

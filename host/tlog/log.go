@@ -21,6 +21,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -29,6 +31,7 @@ import (
 	sumdb "golang.org/x/mod/sumdb/tlog"
 
 	"github.com/transparency-dev/tessera"
+	"github.com/transparency-dev/tessera/api/layout"
 
 	"safebox/host/lockfile"
 	"safebox/verifier/dsse"
@@ -40,6 +43,10 @@ const lockName = ".lock"
 
 // Errors that callers tell apart.
 var (
+	// ErrExists: there is a log in the folder.
+	ErrExists = errors.New("there is a log already")
+	// ErrNone: there is none.
+	ErrNone = errors.New("no log here")
 	// ErrStopped: the log is closed, or broke down; see Log.Err.
 	ErrStopped = errors.New("the log has stopped")
 	// ErrUnwitnessed: the entry is in the tree, but no checkpoint that covers it
@@ -49,7 +56,7 @@ var (
 
 // Options is how a log is run.
 type Options struct {
-	Dir string          // the log's folder; made if it is not there
+	Dir string          // the log's folder, of Create
 	Key *tlog.LogSigner // its name is the log's origin
 	// Policy lists this log, and the witnesses of whom a quorum cosigns a
 	// checkpoint before it is published; nil: no witnesses.
@@ -102,9 +109,41 @@ type Receipt struct {
 	New   bool  `json:"-"`     // this call put it there
 }
 
-// Open opens the log in a folder, or starts one, and reads all of it: it is an
-// error if the entries are not those under the checkpoint that was signed
-// last. One process at a time has a folder.
+// Create makes the folder of a new log, with the checkpoint of the empty tree.
+// It is done once in the life of a key: who begins a log anew under the same
+// key signs a second tree. A folder that has a log is ErrExists.
+func Create(dir string, key *tlog.LogSigner) error {
+	if err := create(dir, key); err != nil {
+		return fmt.Errorf("creating log %s: %w", dir, err)
+	}
+	return nil
+}
+
+func create(dir string, key *tlog.LogSigner) (err error) {
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	lock, err := lockfile.Try(filepath.Join(dir, lockName))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	path := filepath.Join(dir, layout.CheckpointPath)
+	for _, name := range []string{path, filepath.Join(dir, treeState)} {
+		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(ErrExists, err)
+		}
+	}
+	note, err := key.SignCheckpoint(&tlog.Checkpoint{Origin: key.Name(), Root: tlog.RootHash(nil)})
+	if err != nil {
+		return err
+	}
+	return writeWhole(path, note)
+}
+
+// Open opens the log in a folder and reads all of it: it is an error if the
+// entries are not those under the checkpoint that was published last. One
+// process at a time has a folder. A folder without a log is ErrNone.
 func Open(o Options) (*Log, error) {
 	l, err := open(o)
 	if err != nil {
@@ -118,8 +157,8 @@ func open(o Options) (_ *Log, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if err := makeDir(o.Dir); err != nil {
-		return nil, err
+	if _, err := os.Stat(filepath.Join(o.Dir, layout.CheckpointPath)); errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNone
 	}
 	lock, err := lockfile.Try(filepath.Join(o.Dir, lockName))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,8 +22,7 @@ const (
 
 // load reads what is in the folder.
 func (l *Log) load() error {
-	path := filepath.Join(l.o.Dir, layout.CheckpointPath)
-	old, err := l.lastCheckpoint(path)
+	old, err := l.lastCheckpoint()
 	if err != nil {
 		return err
 	}
@@ -52,31 +50,19 @@ func (l *Log) load() error {
 	return l.store.checkTiles(l.ctx, l.tree, 0, size)
 }
 
-// lastCheckpoint opens the checkpoint that lies in the folder. A folder without
-// a tree gets the one of the empty tree before tessera sees it: tessera
-// publishes one of its own when there is none.
-func (l *Log) lastCheckpoint(path string) (*tlog.Checkpoint, error) {
-	raw, err := os.ReadFile(path)
-	_, noTree := os.Stat(filepath.Join(l.o.Dir, treeState))
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && errors.Is(noTree, fs.ErrNotExist):
-		if raw, err = l.o.Key.SignCheckpoint(&tlog.Checkpoint{Origin: l.o.Key.Name(), Root: tlog.RootHash(nil)}); err == nil {
-			err = writeWhole(path, raw)
-		}
-		if err != nil {
-			return nil, err
-		}
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s is gone, and there is a tree: what was signed is not known", layout.CheckpointPath)
-	case err != nil:
+// lastCheckpoint opens the checkpoint that lies in the folder.
+func (l *Log) lastCheckpoint() (*tlog.Checkpoint, error) {
+	raw, err := os.ReadFile(filepath.Join(l.o.Dir, layout.CheckpointPath))
+	if err != nil {
 		return nil, err
 	}
 	c, err := tlog.OpenSigned(raw, []tlog.Key{l.o.Key.Key()})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", layout.CheckpointPath, err)
 	}
-	if noTree != nil && c.Size > 0 {
-		return nil, fmt.Errorf("a checkpoint of %d entries was signed, and there is no tree: %w", c.Size, noTree)
+	// Without a tree tessera would begin one.
+	if _, err := os.Stat(filepath.Join(l.o.Dir, treeState)); err != nil && c.Size > 0 {
+		return nil, fmt.Errorf("a checkpoint of %d entries was signed, and there is no tree: %w", c.Size, err)
 	}
 	l.published.note = raw
 	return c, nil
