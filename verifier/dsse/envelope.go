@@ -102,6 +102,9 @@ func (e *Envelope) check() error {
 	if n := len(e.PayloadType); n < 1 || n > maxType {
 		return fmt.Errorf("payload type: got %d bytes, want 1 to %d", n, maxType)
 	}
+	if strings.ContainsFunc(e.PayloadType, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("payload type: got %.100q, want printable ASCII", e.PayloadType)
+	}
 	if n := len(e.Signatures); n < 1 || n > MaxSignatures {
 		return fmt.Errorf("signatures: got %d, want 1 to %d", n, MaxSignatures)
 	}
