@@ -11,7 +11,7 @@ import (
 // definitions lists the checks in the order of the verdict. A receipt's
 // evidence is checked without the challenge when there is none.
 func (v *verification) definitions() []check.Definition {
-	list := slices.Grow(policyDefinitions(), 64) // as many as a verdict has
+	list := slices.Grow(policyDefinitions(), 96) // as many as a verdict has
 	list = append(list, check.Define(
 		"EV-1", "evidence is well formed", "format-evidence.md",
 		"ask the machine for evidence again; its file must not be changed in any byte",
@@ -20,6 +20,8 @@ func (v *verification) definitions() []check.Definition {
 		list = append(list, challengeDefinitions(v.receipt)...)
 	}
 	list = append(list, releaseDefinitions()...)
+	list = append(list, v.publishedDefinitions()...)
+	list = append(list, configurationDefinitions()...)
 	list = append(list, vendorDefinitions()...)
 	list = append(list, v.platformDefinitions()...)
 	return append(list, memoryDefinitions()...)
@@ -82,10 +84,11 @@ func releaseDefinitions() []check.Definition {
 			"REL-2", "release is the one asked for", "protocol.md 1, 2 and 8: release",
 			"challenge, bundle and evidence must be about the same release.json",
 		),
-		check.Define(
-			"REL-3", "release is signed as the policy demands", "protocol.md 8; format-policy.md: release",
-			"releases are not signed yet: only a policy with release = \"unsigned\" accepts one",
-		),
+	}
+}
+
+func configurationDefinitions() []check.Definition {
+	return []check.Definition{
 		check.Define(
 			"CFG-1", "configuration document is accepted", "protocol.md 3; format-policy.md: configuration.documents",
 			"add the document's SHA-256 to the policy, or boot with a document that it lists",

@@ -39,6 +39,7 @@ func verifyRaw(in RawInput, r roots) *Result {
 	if v.policy != nil {
 		v.log.Record("PLAT-1", v.policy.Accepts(in.Platform), fmt.Sprintf("one of %q", v.policy.Platforms), in.Platform)
 	}
+	v.openMemory()
 	v.readCollateral()
 	v.checkTime()
 	if v.policy != nil && v.policy.Accepts(in.Platform) {

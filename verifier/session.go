@@ -16,6 +16,7 @@ import (
 	"safebox/verifier/configuration"
 	"safebox/verifier/evidence"
 	"safebox/verifier/policy"
+	"safebox/verifier/published"
 	"safebox/verifier/release"
 	"safebox/verifier/tpm"
 	"safebox/verifier/transcript"
@@ -37,6 +38,7 @@ type verification struct {
 	secret    *challenge.Secret
 	bundle    *bundle.Bundle
 	release   *release.Release
+	published *published.Result // nil under a policy with release = "unsigned"
 
 	transcript *bound
 	config     [32]byte // SHA-256 of the evidence's configuration document
@@ -203,7 +205,7 @@ func (v *verification) checkLife() {
 	v.log.Record("FR-4", life >= 1 && life <= v.policy.MaxLife, want, fmt.Sprintf("%d seconds", life))
 }
 
-// readBundle: REL-1 to REL-3.
+// readBundle: REL-1.
 func (v *verification) readBundle() {
 	const want = "a bundle with a canonical release.json"
 	b, err := bundle.Decode(v.in.Bundle)
@@ -216,24 +218,22 @@ func (v *verification) readBundle() {
 	}
 	v.bundle = b
 	v.sums.release = sha256.Sum256(b.Release)
-	sum := v.sums.release
-	if e := v.evidence; e != nil {
-		switch {
-		case v.challenge != nil:
-			ok := v.challenge.Release == sum && e.Release == sum
-			v.log.Record("REL-2", ok, sum.String()+", of the bundle",
-				"challenge "+v.challenge.Release.String()+", evidence "+e.Release.String())
-		case !v.withChallenge():
-			v.log.Record("REL-2", e.Release == sum, sum.String()+", of the bundle", "evidence "+e.Release.String())
-		}
-	}
-	if v.policy == nil {
+	v.compareRelease()
+}
+
+// compareRelease: REL-2.
+func (v *verification) compareRelease() {
+	e, sum := v.evidence, v.sums.release
+	if e == nil {
 		return
 	}
-	const got = "no signature: the bundle holds release.json alone"
-	v.log.Record("REL-3", v.policy.Release == policy.Unsigned, v.policy.Release, got)
-	if v.policy.Release == policy.Unsigned {
-		v.log.Waive("signature of the release", "release = \"unsigned\" in the policy")
+	switch {
+	case v.challenge != nil:
+		ok := v.challenge.Release == sum && e.Release == sum
+		v.log.Record("REL-2", ok, sum.String()+", of the bundle",
+			"challenge "+v.challenge.Release.String()+", evidence "+e.Release.String())
+	case !v.withChallenge():
+		v.log.Record("REL-2", e.Release == sum, sum.String()+", of the bundle", "evidence "+e.Release.String())
 	}
 }
 

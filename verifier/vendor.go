@@ -24,7 +24,9 @@ func made() time.Time { return time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC) }
 // vendor is what was found of documents of vendors and of time.
 type vendor struct {
 	endorsements *endorse.Set
-	collateral   string // digest of all of them
+	collateral   string         // digest of all of them
+	memory       *memory.Memory // nil if none was given, or unreadable says why
+	unreadable   error
 	remembered   []byte
 }
 
@@ -48,12 +50,17 @@ func memoryDefinitions() []check.Definition {
 	)}
 }
 
-// readCollateral: COL-1. What the evidence brings counts as much as what the
-// relying party has: vendors signed it, and the rules of time are the policy's.
+// readCollateral: COL-1. What the evidence and the bundle bring counts as much
+// as what the relying party has: vendors signed it, and the rules of time are the policy's.
 func (v *verification) readCollateral() {
 	set := &endorse.Set{}
 	for _, f := range v.in.Collateral {
 		set.Add(f.Name, f.Bytes)
+	}
+	if v.bundle != nil {
+		for _, f := range v.bundle.Collateral {
+			set.Add("bundle: "+f.Name, f.Bytes)
+		}
 	}
 	v.endorsements = set
 	const want = "certificates, lists and bundles that decode"
@@ -127,7 +134,8 @@ func (v *verification) checkTime() {
 		v.log.Pass("TIME-1", "any time", got)
 		v.log.Waive("time of the verification", "collateral.time = \"any\" in the policy: nobody has witnessed it")
 	default:
-		v.log.Record("TIME-1", v.witnessed(), "a time that the evidence's own signer states", got)
+		v.log.Record("TIME-1", v.witnessed() || v.published != nil && v.published.Authenticated,
+			"a time that the evidence's own signer states, or that two witnesses of the release's log cover", got)
 	}
 }
 
@@ -166,11 +174,11 @@ func (v *verification) checkMemory() {
 		}
 		return
 	}
-	m, err := openMemory(v.in.Memory)
-	if err != nil {
-		v.log.Fail("ROLL-1", want, err.Error())
+	if v.memory == nil {
+		v.log.Fail("ROLL-1", want, v.unreadable.Error())
 		return
 	}
+	m := v.memory
 	seen := v.log.Observations()
 	got := fmt.Sprintf("%d numbers", len(seen))
 	if len(v.in.Memory) == 0 {
@@ -181,9 +189,24 @@ func (v *verification) checkMemory() {
 		v.log.Fail("ROLL-1", want, err.Error())
 		return
 	}
+	if err := v.rememberTree(); err != nil {
+		v.log.Fail("ROLL-1", want, err.Error())
+		return
+	}
+	var err error
 	if v.remembered, err = m.Encode(); err != nil {
 		v.log.Fail("ROLL-1", want, err.Error())
 	}
+}
+
+// rememberTree merges the tree of the log. If anything about it did not hold,
+// the verdict is a refusal, and nothing of this is kept.
+func (v *verification) rememberTree() error {
+	p := v.published
+	if p == nil || !v.log.Passed("LOG-7") || !v.log.Passed("LOG-8") || p.Origin == "" {
+		return nil
+	}
+	return v.memory.MergeTree(p.Origin, memory.Tree{Size: p.Size, Root: p.Root})
 }
 
 // rememberedTime is the time to hold against the memory: a question about the
@@ -196,12 +219,16 @@ func (v *verification) rememberedTime(m *memory.Memory) time.Time {
 	return v.in.At
 }
 
-// openMemory reads a memory; an empty file is one that begins.
-func openMemory(b []byte) (*memory.Memory, error) {
-	if len(b) == 0 {
-		return &memory.Memory{}, nil
+// openMemory reads the memory, if there is one; an empty file is one that
+// begins.
+func (v *verification) openMemory() {
+	switch {
+	case v.in.Memory == nil:
+	case len(v.in.Memory) == 0:
+		v.memory = &memory.Memory{}
+	default:
+		v.memory, v.unreadable = memory.Decode(v.in.Memory)
 	}
-	return memory.Decode(b)
 }
 
 // describe adds what was used to the verdict.

@@ -7,7 +7,8 @@
 // never a check left out: an expectation that is absent is not met.
 //
 // It implements protocol.md, sections 1 to 4, 6 and 8. What a platform's hardware
-// says is checked by the packages snp, tdx, nitro and tpm.
+// says is checked by the packages snp, tdx, nitro and tpm, and whether a release
+// was published by package published.
 package verifier
 
 import (
@@ -17,6 +18,7 @@ import (
 	"safebox/verifier/canon"
 	"safebox/verifier/challenge"
 	"safebox/verifier/check"
+	"safebox/verifier/published"
 	"safebox/verifier/transcript"
 	"safebox/verifier/verdict"
 )
@@ -73,6 +75,10 @@ type Claims struct {
 	Release    [32]byte             // SHA-256 of release.json
 	ReceiptKey [32]byte             // Ed25519
 	Challenge  *challenge.Challenge // nil if VerifyReceiptEvidence was given none
+
+	// Published is how the release was published; nil exactly when the policy
+	// says release = "unsigned".
+	Published *published.Result
 }
 
 // Verify checks evidence as the answer to a challenge.
@@ -94,7 +100,9 @@ func verify(in Input, receipt bool, r roots) *Result {
 	v.readEvidence()
 	v.readChallenge()
 	v.checkFreshness()
+	v.openMemory()
 	v.readBundle()
+	v.checkPublished()
 	v.checkConfiguration()
 	v.readCollateral()
 	v.checkTime()
@@ -131,6 +139,7 @@ func (v *verification) result() *Result {
 	}
 	if out.OK {
 		r.Memory = v.remembered
+		out.Published = publishedOf(v.published)
 	}
 	return r
 }
@@ -171,6 +180,7 @@ func (v *verification) accept(r *Result) {
 		Release:    v.sums.release,
 		ReceiptKey: v.evidence.ReceiptKey,
 		Challenge:  v.challenge,
+		Published:  v.published,
 	}
 }
 

@@ -35,6 +35,22 @@ type Verdict struct {
 	Collateral string `json:"collateral"`
 
 	Waived []Waiver `json:"waived"` // what nobody checked, each with its reason
+
+	// How the release was published; absent in a refusal, and where the policy
+	// says release = "unsigned".
+	Published *Published `json:"published,omitempty"`
+}
+
+// Published is how a release was published: what signers, rebuilders and the
+// witnessed log said of it.
+type Published struct {
+	Version string   `json:"version"`
+	SVN     int64    `json:"svn"`     // security version
+	Origin  string   `json:"origin"`  // of the log
+	Size    int64    `json:"size"`    // entries of the log, all of which were looked at
+	Root    string   `json:"root"`    // of its tree, lower-case hex
+	Time    string   `json:"time"`    // since when a quorum of witnesses knew that tree, RFC 3339 in UTC; empty if none was asked for
+	Rebuilt []string `json:"rebuilt"` // operators who got the same bytes, in the policy's order
 }
 
 // Check is the record of one check.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"safebox/verifier/dsse"
+	"safebox/verifier/release/record"
 	"safebox/verifier/tlog"
 )
 
@@ -22,13 +23,13 @@ const (
 
 // Limits of a table.
 const (
-	maxParties = 64             // signers, rebuilders; table.Tables has the same
-	maxName    = 64             // bytes
-	maxKey     = 256            // bytes of a key's text
-	maxLog     = 32 << 10       // bytes of the tlog-policy
-	maxOrigin  = 128            // bytes: it is part of a key of the rollback memory
-	maxRebuild = 16             // as many as a bundle holds
-	maxSVN     = 1<<53 - 1      // the largest integer of canonical JSON
+	maxParties = 64       // signers, rebuilders; table.Tables has the same
+	maxName    = 64       // bytes
+	maxKey     = 256      // bytes of a key's text
+	maxLog     = 32 << 10 // bytes of the tlog-policy
+	maxOrigin  = 128      // bytes: it is part of a key of the rollback memory
+	maxRebuild = 16       // as many as a bundle holds
+	maxSVN     = record.MaxSVN
 	maxAge     = 10 * 366 * day // seconds
 	day        = 24 * 3600      // seconds
 )
