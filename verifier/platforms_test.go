@@ -24,6 +24,7 @@ import (
 	"safebox/verifier/nitro"
 	"safebox/verifier/nitro/nitrotest"
 	"safebox/verifier/policy"
+	"safebox/verifier/publishtest"
 	"safebox/verifier/release"
 	"safebox/verifier/snp"
 	"safebox/verifier/snp/snptest"
@@ -66,20 +67,31 @@ func machines() map[string]func(testing.TB) *platformMachine {
 	}
 }
 
-// newMachine has the values of profile strict but for what strict can't have
-// yet: a signed release and, with keys made in tests, a time that is now.
+// newMachine has the values of profile strict but for two: the release need not
+// be published, and with keys made in tests the time can't be now.
 func newMachine(t testing.TB, platform string) *platformMachine {
 	t.Helper()
 	text, err := policy.Profile(policy.Strict, []string{platform})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &platformMachine{platform: platform, policy: string(text), memory: []byte{}, at: snptest.At()}
+	m := &platformMachine{platform: platform, policy: withoutPublication(t, string(text)), memory: []byte{}, at: snptest.At()}
 	m.set(t, `profile = "strict"`, `profile = "test"`, `release = "signed"`, `release = "unsigned"`, "max_life = 60", "max_life = 3600")
 	if m.release, err = release.Decode(readFile(t, "boot/release.json")); err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// withoutPublication takes the table publication out of a policy.
+func withoutPublication(t testing.TB, text string) string {
+	t.Helper()
+	before, rest, ok := strings.Cut(text, "\n[publication]\n")
+	_, after, found := strings.Cut(rest, "\n[challenge]\n")
+	if !ok || !found {
+		t.Fatalf("no table publication before challenge in the policy:\n%s", text)
+	}
+	return before + "\n[challenge]\n" + after
 }
 
 // set replaces text of the policy: old, new, old, new.
@@ -462,16 +474,24 @@ func TestPinnedRoots(t *testing.T) {
 	}
 }
 
-// TestStrictWantsASignedRelease: under profile strict itself everything but the
-// release's signature passes, as long as releases have none.
-func TestStrictWantsASignedRelease(t *testing.T) {
+// TestStrictWantsAPublishedRelease: under profile strict itself a machine with a
+// published release passes, and one with release.json alone does not.
+func TestStrictWantsAPublishedRelease(t *testing.T) {
 	for name, make := range machines() {
 		if name == transcript.TDX {
 			continue // its authority's time is before this verifier was made
 		}
 		m := make(t)
-		m.set(t, `profile = "test"`, `profile = "strict"`, `release = "unsigned"`, `release = "signed"`)
-		checktest.Alone(t, m.verify(t).Verdict, "REL-3")
+		m.set(t, `profile = "test"`, `profile = "strict"`)
+		m.policy = string(publishtest.NewPolicy(t).Apply(t, []byte(m.policy)))
+		in := m.input(t)
+		checktest.Alone(t, verify(in, false, m.roots).Verdict, "REL-3")
+		b, err := bundle.Decode(in.Bundle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Bundle = publishtest.New(t, b.Release, in.At).Publish(t).Encode(t)
+		accepted(t, name, verify(in, false, m.roots))
 	}
 }
 

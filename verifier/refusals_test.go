@@ -17,6 +17,7 @@ import (
 	"safebox/verifier/hostile"
 	"safebox/verifier/memory"
 	"safebox/verifier/policy"
+	"safebox/verifier/publishtest"
 	"safebox/verifier/release"
 )
 
@@ -154,7 +155,10 @@ func releaseRefusals() []refusal {
 		}},
 		{"challenge for another release", "REL-2", true, withChallenge(func(c *challenge.Challenge, _ *challenge.Secret) { c.Release[7] ^= 1 })},
 		{"evidence for another release", "REL-2", true, withForger(func(_ testing.TB, e *evidence.Evidence) { e.Release[7] ^= 1 }, nil)},
-		{"unsigned release", "REL-3", true, withPolicy(`release = "unsigned"`, `release = "signed"`)},
+		{"unsigned release", "REL-3", true, func(t testing.TB, in Input) Input {
+			in.Policy = publishtest.NewPolicy(t).Apply(t, in.Policy)
+			return in
+		}},
 		{"a document that the policy does not list", "CFG-1", true, withPolicy(`documents = "any"`, `documents = ["`+strings.Repeat("0a", 32)+`"]`)},
 		{"a document where the policy wants none", "CFG-1", true, together(withPolicy(`documents = "any"`, `documents = ["none"]`), withForger(func(t testing.TB, e *evidence.Evidence) {
 			b, err := configuration.Default().Encode()

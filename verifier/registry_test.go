@@ -10,6 +10,7 @@ import (
 	"safebox/verifier/checktest"
 	"safebox/verifier/nitro"
 	"safebox/verifier/nitro/nitrotest"
+	"safebox/verifier/publishtest"
 	"safebox/verifier/snp"
 	"safebox/verifier/snp/snptest"
 	"safebox/verifier/tdx"
@@ -66,7 +67,7 @@ func negatives() []checktest.Negative {
 // ours are checks of our own files: refusals (and those of platforms_test.go)
 // change them.
 func ours(id string) bool {
-	for _, prefix := range []string{"POL-", "PLAT-", "EV-", "CH-", "FR-", "REL-", "CFG-", "COL-", "TIME-", "ROLL-", "TPM-K5", "TPM-R"} {
+	for _, prefix := range []string{"POL-", "PLAT-", "EV-", "CH-", "FR-", "REL-", "REC-", "LOG-", "CFG-", "COL-", "TIME-", "ROLL-", "TPM-K5", "TPM-R"} {
 		if strings.HasPrefix(id, prefix) {
 			return true
 		}
@@ -105,6 +106,9 @@ func TestRegistry(t *testing.T) {
 	}
 	for _, r := range platformRefusals() {
 		seen[r.id]++
+	}
+	for _, a := range publishtest.Attacks() { // TestAttacks runs them all
+		seen[a.ID]++
 	}
 	for _, id := range ids {
 		if seen[id] == 0 {

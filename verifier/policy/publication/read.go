@@ -67,11 +67,12 @@ func (r reader) log() *tlog.Policy {
 }
 
 // once refuses a key of the log's policy that is listed twice, in whatever
-// roles: whoever has two roles vouches for himself. A verifier key (C2SP
-// signed-note, "Verifier keys") ends in the base64 of its algorithm and the
-// bytes of the key.
+// roles: whoever has two roles vouches for himself. A verifier key is
+// NAME+ID+BASE64, the last of which is the algorithm's byte and the key; base64
+// can have a plus too (C2SP signed-note, "Verifier keys").
 func (r reader) once(at, vkey, whose string) {
-	raw, err := base64.StdEncoding.DecodeString(vkey[strings.LastIndexByte(vkey, '+')+1:])
+	parts := strings.SplitN(vkey, "+", 3)
+	raw, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
 	if err != nil || len(raw) < 2 {
 		r.Fail(at, "key of %s: got %.100q, want a verifier key", whose, vkey)
 		return

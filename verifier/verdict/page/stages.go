@@ -51,7 +51,7 @@ func stages() []stage {
 		},
 		{
 			"Release", "Is it the release and configuration that you want?",
-			[]string{"REL-", "CFG-"},
+			[]string{"REL-", "REC-", "LOG-", "CFG-"},
 		},
 		{other, "Does everything else hold?", nil},
 		{
