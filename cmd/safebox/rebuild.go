@@ -4,73 +4,119 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"safebox/cmd/internal/cli"
 	"safebox/image/rebuild"
-	"safebox/verifier/release"
 )
 
 // rebuildFlags are the flags of `rebuild`.
 type rebuildFlags struct {
 	inputFlags
-	source string
-	json   bool
+	testimonyFlags
+	source, release string
+	json            bool
 }
 
 func rebuildCommand() *cobra.Command {
 	var f rebuildFlags
 	c := &cobra.Command{
-		Use:   "rebuild RELEASE --source DIR|ARCHIVE",
+		Use:   "rebuild BUNDLE|DIR|release.json --source DIR|ARCHIVE",
 		Short: "Repeat a published release: match, or the first difference",
 		Long: `Builds again what a release.json describes, from a source folder or archive
-(tar, tar.gz, zip), and compares every byte. RELEASE is a release folder, or
-release.json alone; of files that are not in the folder only the digests are
-compared. What is rebuilt comes first, what is published after "want"; causes
-come before consequences.
+(tar, tar.gz, zip), and compares every byte. The release is a bundle, a release
+folder, or release.json alone; --release names the folder with the published
+files of a bundle. Of files that are not there only the digests are compared.
+What is rebuilt comes first, what is published after "want"; causes come before
+consequences.
 
 The source's lock file must be the one that the release names. Nothing of the
 source is executed: this program compiles the init from it and assembles the
 rest itself, so use the safebox of the same source.
 
-Exit code 0: match; 1: different, or the build failed; 2: wrong input.`,
+With a release record (in the bundle, or --record) the source must be the one
+that it names, by its sum; what is built is a copy of the files that the sum
+counts. --sign then writes a rebuild record: match, or mismatch with the
+differences. A mismatch holds the release wherever you are listed. From another
+source the build runs and differences are printed, but nothing is signed: they
+may be of this copy.
+
+Exit code 0: match; 1: different, another source than the record names, or the
+build failed; 2: wrong input.`,
 		Args: cli.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
 	}
-	f.add(c)
+	f.inputFlags.add(c)
+	f.testimonyFlags.add(c)
 	c.Flags().StringVar(&f.source, "source", "", "source folder or archive (default: the folder around the working folder)")
+	c.Flags().StringVar(&f.release, "release", "", "release folder with the published files, for a bundle or release.json")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return c
 }
 
-func (f *rebuildFlags) run(c *cobra.Command, path string) (err error) {
-	published, err := rebuild.Open(path)
+func (f *rebuildFlags) run(c *cobra.Command, path string) error {
+	published, err := openPublished(path, f.release)
 	if err != nil {
-		return cli.Usage(err, "RELEASE is a folder that safebox build wrote, or its release.json")
+		return err
 	}
+	if f.key != "" && f.lock != "" {
+		return cli.Usage(errors.New("--sign and --lock: a record is about the source, with its own lock file"), "leave --lock out")
+	}
+	t, err := f.prepare(published, path, f.source)
+	if err != nil {
+		return err
+	}
+	a := &rebuildAnswer{name: path, published: published, testimony: t}
+	if err := f.repeat(c, a); err != nil {
+		return err
+	}
+	return a.give(c, f.json)
+}
+
+// openPublished reads a release, and the folder with its files if one is named.
+func openPublished(path, dir string) (*rebuild.Published, error) {
+	p, err := rebuild.Open(path)
+	if err != nil {
+		return nil, cli.Usage(err, "give a bundle, a folder that safebox build wrote, or its release.json")
+	}
+	if dir == "" {
+		return p, nil
+	}
+	if err := p.Look(dir); err != nil {
+		return nil, cli.Usage(fmt.Errorf("--release: %w", err), "--release wants the folder with the published files of this release")
+	}
+	return p, nil
+}
+
+// repeat builds from the source, of which it makes a copy when a release record
+// says which source that must be.
+func (f *rebuildFlags) repeat(c *cobra.Command, a *rebuildAnswer) (err error) {
 	source, err := f.openSource(c.Context())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	lockFile, err := f.readLock(source.Dir)
+	a.source, a.archive = f.sourceName(source), source.Digest
+	dir := source.Dir
+	if a.testimony.of != nil {
+		exact, err := source.Copy(c.Context())
+		if err != nil {
+			return cli.Usage(err, "")
+		}
+		defer func() { err = errors.Join(err, exact.Close()) }()
+		dir = exact.Dir
+		if a.sum, err = rebuild.Sum(c.Context(), dir); err != nil {
+			return err
+		}
+	}
+	lockFile, err := f.readLock(dir)
 	if err != nil {
 		return err
 	}
-	result, err := rebuild.Run(c.Context(), published, lockFile, f.builder(c, source.Dir))
-	if err != nil {
-		return err
-	}
-	if err := f.print(c.OutOrStdout(), published, source, result); err != nil {
-		return err
-	}
-	if !result.Match() {
-		return fmt.Errorf("%s and what %s gives: %w", path, f.sourceName(source), errDifferent)
-	}
-	return nil
+	a.result, err = rebuild.Run(c.Context(), a.published, lockFile, f.builder(c, dir))
+	return err
 }
 
 // openSource gives a folder that holds our module.
@@ -110,51 +156,4 @@ func (f *rebuildFlags) builder(c *cobra.Command, dir string) rebuild.Builder {
 		}
 		return &rebuild.Built{Release: a.Release, File: a.File}, nil
 	}
-}
-
-// jsonRebuild is the output of `rebuild --json`.
-type jsonRebuild struct {
-	Match       bool               `json:"match"`
-	Release     string             `json:"release"`        // SHA-256 of the published release.json
-	Rebuilt     string             `json:"rebuilt"`        // of the rebuilt one; empty if nothing was built
-	LockSHA256  string             `json:"lock_sha256"`    // of the published release
-	Source      string             `json:"source_archive"` // SHA-256; empty for a folder
-	Kernel      string             `json:"kernel"`
-	Platforms   []string           `json:"platforms"`
-	Disks       []string           `json:"disks"`
-	IGVM        bool               `json:"igvm"`
-	Artifacts   []release.Artifact `json:"artifacts"` // of the published release
-	Differences []jsonDifference   `json:"differences"`
-}
-
-func (f *rebuildFlags) print(w io.Writer, p *rebuild.Published, s *rebuild.Source, r *rebuild.Result) error {
-	if f.json {
-		request := p.Request()
-		return cli.WriteJSON(w, jsonRebuild{
-			Match: r.Match(), Release: fmt.Sprintf("%x", r.Release), Rebuilt: digestOrNone(r.Rebuilt),
-			LockSHA256: p.Release.LockSHA256, Source: digestOrNone(s.Digest),
-			Kernel: request.Kernel, Platforms: request.Platforms, Disks: append([]string{}, request.Disks...), IGVM: request.IGVM,
-			Artifacts: p.Release.Artifacts, Differences: differencesJSON(r.Differences),
-		})
-	}
-	for _, d := range r.Differences {
-		if _, err := fmt.Fprintln(w, d); err != nil {
-			return err
-		}
-	}
-	if !r.Match() {
-		return nil
-	}
-	if err := printRelease(w, p.Release, false); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(w, "match")
-	return err
-}
-
-func digestOrNone(d [32]byte) string {
-	if d == [32]byte{} {
-		return ""
-	}
-	return fmt.Sprintf("%x", d)
 }

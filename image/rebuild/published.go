@@ -23,6 +23,7 @@ import (
 type Published struct {
 	Release *release.Release
 	Encoded []byte // release.json
+	Record  []byte // the release record in a bundle, whose signatures nobody has verified; nil for none
 
 	dir string // folder with the files; empty if only release.json was given
 }
@@ -74,7 +75,7 @@ func (p *Published) unpack(b []byte) error {
 	if err != nil {
 		return err
 	}
-	p.Encoded = content.Release
+	p.Encoded, p.Record = content.Release, content.Record
 	return nil
 }
 
@@ -104,15 +105,18 @@ func (p *Published) look(dir string) error {
 	return nil
 }
 
-// Complete reports whether every file of the release is here, or the name of
-// the first that is not.
-func (p *Published) Complete() (missing string, ok bool) {
+// Built gives a folder as what a builder made, every file of it as release.json
+// describes it.
+func (p *Published) Built() (*Built, error) {
+	files := map[string][]byte{}
 	for _, a := range p.Release.Artifacts {
-		if _, err := p.read(a); err != nil {
-			return a.Name, false
+		b, err := p.read(a)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", a.Name, err)
 		}
+		files[a.Name] = b
 	}
-	return "", true
+	return &Built{Release: p.Release, File: func(name string) []byte { return files[name] }}, nil
 }
 
 // read gives an artifact's content, which is the one described, or errNoFile.

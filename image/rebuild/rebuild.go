@@ -2,8 +2,10 @@
 // came out the same, byte for byte, or where the first difference is.
 //
 // It implements the comparison of specs/image.md, section 3, for a release that
-// somebody else built: release.json (docs/format-release.md) says what was built
-// from which lock, and holds the digests to meet. Nothing of the source is
+// somebody else built: release.json (docs/format-release.md), alone, in a folder
+// or in a bundle (docs/format-bundle.md), says what was built from which lock, and
+// holds the digests to meet. What comes out becomes a rebuild record
+// (docs/format-release.md, "Rebuild record"). Nothing of the source is
 // executed: the caller's own builder compiles the init from it and assembles
 // the rest, so that no source can pass a published file off as a rebuilt one.
 package rebuild
@@ -134,10 +136,13 @@ func (p *Published) file(name string, rebuilt []byte) (*compare.Difference, erro
 	return compare.Files(name, rebuilt, original)
 }
 
-// digests is the difference to a file of which only release.json's line is here.
+// NoteDigests is the note of a difference to a file of which only release.json's
+// line is here.
+const NoteDigests = "the published file is not here: only its digests were compared"
+
+// digests is such a difference.
 func digests(want release.Artifact, rebuilt []byte) *compare.Difference {
-	const note = "the published file is not here: only its digests were compared"
-	d := &compare.Difference{Path: []string{want.Name}, Note: note}
+	d := &compare.Difference{Path: []string{want.Name}, Note: NoteDigests}
 	sum := sha256.Sum256(rebuilt)
 	switch got := hex.EncodeToString(sum[:]); {
 	case int64(len(rebuilt)) != want.Size:

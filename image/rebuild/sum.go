@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/mod/sumdb/dirhash"
 )
@@ -86,4 +88,51 @@ func sourceFiles(fsys fs.FS) ([]string, error) {
 		err = errors.New("no file in it")
 	}
 	return names, err
+}
+
+// DifferentFile names the first file, by name, that one of two sources has and
+// the other has not, or not with the same content, and says which it is. It is
+// empty if Sum is the same for both.
+func DifferentFile(ctx context.Context, a, b string) (string, error) {
+	files := [2]map[string]bool{}
+	var all []string
+	for i, dir := range []string{a, b} {
+		names, err := sourceFiles(os.DirFS(dir))
+		if err != nil {
+			return "", fmt.Errorf("comparing sources: %s: %w", dir, err)
+		}
+		files[i] = map[string]bool{}
+		for _, name := range names {
+			files[i][name] = true
+		}
+		all = append(all, names...)
+	}
+	slices.Sort(all)
+	for _, name := range slices.Compact(all) {
+		switch {
+		case ctx.Err() != nil:
+			return "", ctx.Err()
+		case !files[1][name]:
+			return fmt.Sprintf("%q is not in it", name), nil
+		case !files[0][name]:
+			return fmt.Sprintf("%q is missing", name), nil
+		}
+		same, err := sameFile(filepath.Join(a, filepath.FromSlash(name)), filepath.Join(b, filepath.FromSlash(name)))
+		if err != nil {
+			return "", fmt.Errorf("comparing sources: %w", err)
+		}
+		if !same {
+			return fmt.Sprintf("%q differs", name), nil
+		}
+	}
+	return "", nil
+}
+
+func sameFile(a, b string) (bool, error) {
+	one, err := readRegular(a, maxUnpacked)
+	if err != nil {
+		return false, err
+	}
+	two, err := readRegular(b, maxUnpacked)
+	return bytes.Equal(one, two), err
 }
