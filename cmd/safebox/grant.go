@@ -22,6 +22,7 @@ import (
 	"safebox/verifier/guestapi"
 	"safebox/verifier/keyfile"
 	"safebox/verifier/object"
+	"safebox/verifier/policy"
 )
 
 // evidenceSuffix is added to the name of a grant file for the evidence that it
@@ -55,7 +56,9 @@ func grantCommand() *cobra.Command {
 		Long: `Verifies the evidence as safebox verify does. If a check fails nothing is
 written, and the checks that failed are printed. Otherwise signs a grant for
 one module, its parameters, the chunks and the recipients, and seals the
-chunks' keys to the key that the machine made for the challenge.
+chunks' keys to the key that the machine made for the challenge. The grant
+names the log's checkpoint that showed the release published; a policy with
+release = "unsigned" gets none: no release proof, no key.
 
 FILE.secret beside the challenge is read if it is there. FILE.evidence beside
 the grant gets a copy of the evidence, for safebox run. A grant is used once.`,
@@ -78,15 +81,16 @@ the grant gets a copy of the evidence, for safebox run. A grant is used once.`,
 
 // jsonGrant is the result of `grant --json`.
 type jsonGrant struct {
-	Grant     string   `json:"grant"` // SHA-256 of the document
-	Serial    string   `json:"serial"`
-	Object    string   `json:"object"`
-	Chunks    string   `json:"chunks"`
-	Module    string   `json:"module"`
-	Params    string   `json:"params"`
-	Recipient []string `json:"recipients"` // SHA-256 of each raw key
-	NotBefore string   `json:"not_before"` // RFC 3339
-	NotAfter  string   `json:"not_after"`
+	Grant      string   `json:"grant"` // SHA-256 of the document
+	Serial     string   `json:"serial"`
+	Object     string   `json:"object"`
+	Chunks     string   `json:"chunks"`
+	Module     string   `json:"module"`
+	Params     string   `json:"params"`
+	Checkpoint string   `json:"checkpoint"` // SHA-256 of the text of the log's checkpoint
+	Recipient  []string `json:"recipients"` // SHA-256 of each raw key
+	NotBefore  string   `json:"not_before"` // RFC 3339
+	NotAfter   string   `json:"not_after"`
 }
 
 func (f *grantFlags) run(stdout, stderr io.Writer) error {
@@ -99,6 +103,9 @@ func (f *grantFlags) run(stdout, stderr io.Writer) error {
 	}
 	in, err := f.evidence.read(true)
 	if err != nil {
+		return err
+	}
+	if err := needProof(in.Policy); err != nil {
 		return err
 	}
 	result := verifier.Verify(in)
@@ -126,6 +133,17 @@ func (f *grantFlags) run(stdout, stderr io.Writer) error {
 		return err
 	}
 	return f.print(stdout, file)
+}
+
+// needProof refuses a policy that would do without the release's proof. A
+// policy that is none is for the verdict to name.
+func needProof(file []byte) error {
+	p, err := policy.Parse(file)
+	if err != nil || p.Release != policy.Unsigned {
+		return nil
+	}
+	return cli.Failed(fmt.Errorf("no grant: the policy says release = %q: no release proof, no key", policy.Unsigned),
+		"publish the release, and name its signers, rebuilders and log: safebox policy init --signer ... --rebuilder ... --log-policy FILE")
 }
 
 // notGranted names what failed; the whole verdict is what safebox verify
@@ -215,6 +233,10 @@ func (f *grantFlags) bind(doc *grant.Document, owner ed25519.PrivateKey, claims 
 	if got := owner.Public().(ed25519.PublicKey); claims.Challenge == nil || !got.Equal(ed25519.PublicKey(claims.Challenge.Audience[:])) {
 		return cli.Failed(errors.New("--audience-key is not the key that the challenge names"), "give the secret file of the key that the challenge was made with")
 	}
+	if claims.Published == nil {
+		return cli.Failed(errors.New("no grant: nothing shows that the release was published: no release proof, no key"), "")
+	}
+	doc.Checkpoint = &claims.Published.Checkpoint
 	doc.Transcript = sha256.Sum256(claims.T[:])
 	doc.Evidence, doc.Release = claims.Evidence, claims.Release
 	doc.NotBefore = now.Add(-clockSkew).Unix()
@@ -233,7 +255,7 @@ func (f *grantFlags) print(stdout io.Writer, file []byte) error {
 	}
 	r := jsonGrant{
 		Grant: hex.EncodeToString(digest[:]), Serial: doc.Serial.String(), Object: doc.Object, Chunks: doc.Ranges.String(),
-		Module: doc.Module.String(), Params: doc.Params.String(),
+		Module: doc.Module.String(), Params: doc.Params.String(), Checkpoint: doc.Checkpoint.String(),
 		NotBefore: time.Unix(doc.NotBefore, 0).UTC().Format(time.RFC3339),
 		NotAfter:  time.Unix(doc.NotAfter, 0).UTC().Format(time.RFC3339),
 	}
@@ -243,7 +265,7 @@ func (f *grantFlags) print(stdout io.Writer, file []byte) error {
 	if f.json {
 		return cli.WriteJSON(stdout, r)
 	}
-	_, err = fmt.Fprintf(stdout, "grant %s\nserial %s\nobject %s\nchunks %s\nmodule %s\nparams %s\nrecipient %s\nnot_after %s\n",
-		r.Grant, r.Serial, r.Object, r.Chunks, r.Module, r.Params, strings.Join(r.Recipient, "\nrecipient "), r.NotAfter)
+	_, err = fmt.Fprintf(stdout, "grant %s\nserial %s\nobject %s\nchunks %s\nmodule %s\nparams %s\ncheckpoint %s\nrecipient %s\nnot_after %s\n",
+		r.Grant, r.Serial, r.Object, r.Chunks, r.Module, r.Params, r.Checkpoint, strings.Join(r.Recipient, "\nrecipient "), r.NotAfter)
 	return err
 }

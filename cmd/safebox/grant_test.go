@@ -55,8 +55,10 @@ func TestGrantAndRun(t *testing.T) {
 	s := newStory(t)
 	t.Run("refused without a verdict", s.testNoVerdict)
 	t.Run("refused usage of grant", s.testGrantUsage)
+	t.Run("refused without a proof", s.testNoProof)
+	t.Run("refused publications", s.testAttacks)
 	out := s.must(t, grantArgs()...)
-	for _, want := range []string{"grant ", "serial ", "chunks 0-1\n", "recipient ", "not_after "} {
+	for _, want := range []string{"grant ", "serial ", "chunks 0-1\n", "recipient ", "checkpoint " + s.checkpoint(), "not_after "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("grant: got %q, want %q in it", out, want)
 		}
@@ -64,6 +66,8 @@ func TestGrantAndRun(t *testing.T) {
 	t.Run("terms", s.testTerms)
 	t.Run("run", s.testRun)
 	t.Run("receipt", s.testReceipt)
+	t.Run("floors", s.testFloors)
+	t.Run("rollback", s.testRollback)
 	t.Run("relay cheats", s.testRelayCheats)
 	t.Run("relay refuses", s.testRelayRefuses)
 	t.Run("refused usage of run", s.testRunUsage)
@@ -83,7 +87,7 @@ func (s *story) testNoVerdict(t *testing.T) {
 	}{
 		"damaged evidence":   {[]string{"--evidence", "@noevidence.json"}, "EV-1"},
 		"too large evidence": {[]string{"--evidence", "@large.json"}, "EV-1"},
-		"unsigned release":   {[]string{"--policy", "@strict.toml"}, "REL-3"},
+		"nobody's release":   {[]string{"--policy", "@strict.toml"}, "REL-3"},
 		"challenge too old":  {[]string{"--at", s.at.Add(time.Hour).UTC().Format(time.RFC3339)}, "FR-3"},
 	} {
 		a := s.invoke(t, grantArgs(append(tt.args, "--out", "@never.json")...)...)
@@ -151,6 +155,9 @@ func (s *story) testTerms(t *testing.T) {
 	if life := doc.NotAfter - doc.NotBefore; life != 15*60+60 {
 		t.Errorf("life: got %d s, want 15 minutes and one for the clocks", life)
 	}
+	if doc.Checkpoint == nil || doc.Checkpoint.String() != s.checkpoint() {
+		t.Errorf("checkpoint: got %v, want %s", doc.Checkpoint, s.checkpoint())
+	}
 	if len(doc.Ranges) != 1 || doc.Ranges[0] != [2]uint32{0, 2} || len(doc.Recipients) != 1 {
 		t.Errorf("got %+v", doc)
 	}
@@ -165,6 +172,9 @@ func (s *story) testTerms(t *testing.T) {
 	second, _, err := grant.Inspect(s.read(t, "second.json"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if j["checkpoint"] != s.checkpoint() {
+		t.Errorf("checkpoint: got %v, want %s", j["checkpoint"], s.checkpoint())
 	}
 	if second.Serial == doc.Serial || j["serial"] != second.Serial.String() || len(second.Recipients) != 2 || second.NotAfter-second.NotBefore != 90 {
 		t.Errorf("second grant: got %s and %+v", out, second)
@@ -231,6 +241,10 @@ func (s *story) testReceipt(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(later.stdout), &j); err != nil || later.code != 0 || !j.Verdict.OK || strings.Contains(later.stdout, `"reached": false`) || j.Receipt == nil || j.Receipt.MemoryPeak != 65536 {
 		t.Errorf("got %+v, %v", later, err)
+	}
+	// Its log too was witnessed long ago by then.
+	if a := s.invoke(t, receiptArgs("--at", s.at.Add(60*24*time.Hour).UTC().Format(time.RFC3339))...); a.code != 0 {
+		t.Errorf("60 days later: got %+v", a)
 	}
 	// By another machine's key, and with evidence that no check accepts.
 	forged, err := receipt.Sign(j.Receipt, slices.Clone(testOwner(t, s)))

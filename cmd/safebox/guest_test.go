@@ -26,6 +26,7 @@ import (
 	"safebox/verifier/grant"
 	"safebox/verifier/guestapi"
 	"safebox/verifier/object"
+	"safebox/verifier/publishtest"
 	"safebox/verifier/receipt"
 	"safebox/verifier/transcript"
 )
@@ -54,9 +55,11 @@ type fakeGuest struct {
 
 // story is a folder in which an owner has done everything up to the grant.
 type story struct {
-	dir   string
-	guest *fakeGuest
-	at    time.Time
+	dir       string
+	machine   *quote.TPM
+	guest     *fakeGuest // of the first challenge
+	published *publishtest.Publication
+	at        time.Time
 }
 
 func (s *story) path(name string) string { return filepath.Join(s.dir, name) }
@@ -121,29 +124,43 @@ func newStory(t *testing.T) *story {
 	s.must(t, "key", "recipient", "--out", "@stranger.key", "--no-passphrase")
 	s.must(t, "seal", "@letters.txt", "--out", "@object", "--profile", "small")
 	s.boot(t)
-	s.must(t, "policy", "init", "--profile", "test", "--tpm-root", "@root.pem", "--out", "@policy.toml")
-	s.must(t, "release", "bundle", "--release", filepath.Join(bootData, "release.json"), "--out", "@release.bundle")
+	s.must(t, "policy", "init", "--profile", "test", "--tpm-root", "@root.pem", "--out", "@unsigned.toml")
+	s.must(t, "release", "bundle", "--release", filepath.Join(bootData, "release.json"), "--out", "@unsigned.bundle")
+	s.published = s.plan(t).Publish(t)
+	s.keep(t, "release.bundle", "policy.toml", s.published)
 	return s
+}
+
+// plan is a publication of the release that runs, to be changed.
+func (s *story) plan(t *testing.T) *publishtest.Plan {
+	t.Helper()
+	file, err := os.ReadFile(filepath.Join(bootData, "release.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return publishtest.New(t, file, s.at)
+}
+
+// keep writes a publication's bundle and the policy that it is for.
+func (s *story) keep(t *testing.T, bundle, policy string, p *publishtest.Publication) {
+	t.Helper()
+	s.write(t, bundle, p.Encode(t))
+	s.write(t, policy, p.Policy.Apply(t, s.read(t, "unsigned.toml")))
 }
 
 // boot starts the machine, has it answer a challenge, and keeps the files.
 func (s *story) boot(t *testing.T) {
 	t.Helper()
 	dev := quotetest.Start(t)
-	log, err := os.ReadFile(filepath.Join(bootData, "esp.evlog.bin"))
-	if err != nil {
+	dev.Replay(t, bootLog(t))
+	var err error
+	if s.machine, err = quote.New(dev.Open(t)); err != nil {
 		t.Fatal(err)
 	}
-	dev.Replay(t, log)
-	tpm, err := quote.New(dev.Open(t))
-	if err != nil {
+	if err := s.machine.Extend(func(b golden.Bank) golden.Digest { return transcript.ConfigEvent(b, transcript.Config(nil)) }); err != nil {
 		t.Fatal(err)
 	}
-	config := transcript.Config(nil)
-	if err := tpm.Extend(func(b golden.Bank) golden.Digest { return transcript.ConfigEvent(b, config) }); err != nil {
-		t.Fatal(err)
-	}
-	id, err := tpm.Identity()
+	id, err := s.machine.Identity()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,10 +174,26 @@ func (s *story) boot(t *testing.T) {
 	}
 	s.write(t, "id.json", enrollment)
 	s.write(t, "root.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: quotetest.Certificate(t, dev.Root)}))
+	s.guest = s.ask(t, "challenge.json", "evidence.json")
+}
+
+// ask has the machine answer one challenge more.
+func (s *story) ask(t *testing.T, challenge, evidence string) *fakeGuest {
+	t.Helper()
 	s.must(t, "challenge", "--audience", "@owner.key.pub", "--release", filepath.Join(bootData, "release.json"),
-		"--enroll", "@id.json", "--tpm-root", "@root.pem", "--expires", "10m", "--out", "@challenge.json")
-	s.guest = newFakeGuest(t, tpm, s.read(t, "challenge.json"), log, config)
-	s.write(t, "evidence.json", s.guest.evidence)
+		"--enroll", "@id.json", "--tpm-root", "@root.pem", "--expires", "10m", "--out", "@"+challenge)
+	g := newFakeGuest(t, s.machine, s.read(t, challenge), bootLog(t), transcript.Config(nil))
+	s.write(t, evidence, g.evidence)
+	return g
+}
+
+func bootLog(t *testing.T) []byte {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(bootData, "esp.evlog.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
 }
 
 func newFakeGuest(t *testing.T, tpm *quote.TPM, file, log []byte, config [32]byte) *fakeGuest {

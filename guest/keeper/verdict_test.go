@@ -12,12 +12,12 @@ import (
 	"safebox/guest/quote/quotetest"
 	"safebox/guest/wire"
 	"safebox/verifier"
-	"safebox/verifier/bundle"
 	"safebox/verifier/challenge"
 	"safebox/verifier/evidence"
 	"safebox/verifier/guestapi"
 	verifierobject "safebox/verifier/object"
 	"safebox/verifier/policy"
+	"safebox/verifier/publishtest"
 	"safebox/verifier/transcript"
 )
 
@@ -44,6 +44,7 @@ func TestVerdict(t *testing.T) {
 		job := v.order(t, s, verifierobject.Ranges{{0, 1}})
 		job.t, job.kem = c.T, c.Transcript.KEM
 		job.doc.Evidence, job.doc.Release, job.doc.Transcript = c.Evidence, c.Release, sha256.Sum256(c.T[:])
+		job.doc.Checkpoint = &c.Published.Checkpoint
 		result := g.collect(t, g.submit(t, job.seal(t)))
 		job.evidence = &evidence.Evidence{ReceiptKey: c.ReceiptKey}
 		openReceipt(t, result, job)
@@ -86,14 +87,15 @@ func (g *guest) judge(t *testing.T, o *owner) (*visit, *verifier.Result) {
 		t.Fatal(err)
 	}
 	v := g.ask(t, o, c)
-	in := verifier.Input{Evidence: v.file, Challenge: file, Secret: secret, At: now.Add(time.Second)}
-	if in.Bundle, err = bundle.Encode(&bundle.Bundle{Release: release}); err != nil {
+	unsigned, err := policy.Profile(policy.Test, []string{transcript.VTPM}, root)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if in.Policy, err = policy.Profile(policy.Test, []string{transcript.VTPM}, root); err != nil {
-		t.Fatal(err)
-	}
-	return v, verifier.Verify(in)
+	p := publishtest.New(t, release, now).Publish(t)
+	return v, verifier.Verify(verifier.Input{
+		Evidence: v.file, Challenge: file, Secret: secret, At: now.Add(time.Second),
+		Bundle: p.Encode(t), Policy: p.Policy.Apply(t, unsigned),
+	})
 }
 
 func read(t *testing.T, name string) []byte {

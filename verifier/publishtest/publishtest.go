@@ -82,7 +82,7 @@ func New(t testing.TB, release []byte, at time.Time) *Plan {
 }
 
 // Sum is the directory hash of the source in the records: that of no files,
-// by `printf '' | sha256sum | xxd -r -p | base64`.
+// by `sha256sum </dev/null | xxd -r -p | base64`.
 const Sum = "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 // Match is a record of rebuilder i that the release was rebuilt byte for byte.
