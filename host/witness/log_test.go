@@ -74,7 +74,12 @@ func (l *testLog) root(t testing.TB, size int64) xtlog.Hash {
 func (l *testLog) checkpoint(t testing.TB, size int64) []byte {
 	t.Helper()
 	root := l.root(t, size)
-	text := fmt.Sprintf("%s\n%d\n%s\n", l.signer.Name(), size, base64.StdEncoding.EncodeToString(root[:]))
+	return l.sign(t, fmt.Sprintf("%s\n%d\n%s\n", l.signer.Name(), size, base64.StdEncoding.EncodeToString(root[:])))
+}
+
+// sign signs any text as the log.
+func (l *testLog) sign(t testing.TB, text string) []byte {
+	t.Helper()
 	signed, err := note.Sign(&note.Note{Text: text}, l.signer)
 	if err != nil {
 		t.Fatal(err)
