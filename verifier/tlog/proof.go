@@ -66,10 +66,14 @@ func DecodeProof(b []byte) (*Proof, error) {
 
 // parseExtra reads extra data; a line without any is to be left out.
 func parseExtra(s string) ([]byte, error) {
-	if s == "" || len(s) > base64.StdEncoding.EncodedLen(MaxExtra) {
-		return nil, fmt.Errorf("got %d characters, want the base64 of 1 to %d bytes", len(s), MaxExtra)
+	b, err := parseBase64(s)
+	if err != nil {
+		return nil, err
 	}
-	return parseBase64(s)
+	if len(b) < 1 || len(b) > MaxExtra {
+		return nil, fmt.Errorf("got %d bytes, want 1 to %d", len(b), MaxExtra)
+	}
+	return b, nil
 }
 
 // parseHashes reads one hash a line, at most MaxHashes.
