@@ -16,10 +16,10 @@ import (
 // PublicSuffix is added to the name of a secret file for its public file.
 const PublicSuffix = ".pub"
 
-// Bits of a file's mode that let others than its owner in.
+// Bits of a file's mode.
 const (
-	modeOthers  = 0o007
-	modeNotMine = 0o077
+	modeOthers  = 0o007 // neither owner nor group
+	modeNotMine = 0o077 // all but the owner
 )
 
 // readSecret reads a whole file of at most limit bytes that only its owner may
@@ -43,11 +43,7 @@ func readOwned(f *os.File, limit int64) ([]byte, error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return nil, cli.Usage(fmt.Errorf("reading %s: %w", f.Name(), err), "")
 	}
-	forbidden := uint32(modeOthers)
-	if st.Uid == uint32(os.Geteuid()) {
-		forbidden = modeNotMine
-	}
-	if st.Mode&forbidden != 0 {
+	if tooOpen(st.Mode, st.Uid == uint32(os.Geteuid())) {
 		hint := "chmod 600 " + f.Name() + "; whoever could have read it has the secret"
 		if strings.HasSuffix(f.Name(), PublicSuffix) {
 			hint = "give the secret file, not the .pub file beside it"
@@ -62,6 +58,14 @@ func readOwned(f *os.File, limit int64) ([]byte, error) {
 		return nil, cli.Usage(fmt.Errorf("reading %s: more than %d bytes", f.Name(), limit), "")
 	}
 	return b, nil
+}
+
+// tooOpen says whether a mode lets others in than it should.
+func tooOpen(mode uint32, mine bool) bool {
+	if mine {
+		return mode&modeNotMine != 0
+	}
+	return mode&modeOthers != 0
 }
 
 // WritePair puts both files of a new key in place, neither over another file:

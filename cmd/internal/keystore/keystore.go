@@ -1,7 +1,7 @@
 // Package keystore is where secret keys lie: in files of mode 0600 that are, but
 // for who says otherwise, encrypted under a passphrase (docs/format-keys.md).
 //
-// Encryption is age's (C2SP age, revision of 2025, "The scrypt recipient
+// Encryption is age's (C2SP age, format v1, section "The scrypt recipient
 // type"), in its binary form; what a file holds is the business of package
 // keyfile.
 //
@@ -61,7 +61,7 @@ func ReadSecret(path string, o Options) ([]byte, error) {
 
 // Signer opens the key of one who signs records of releases.
 func Signer(path string, o Options) (dsse.Signer, error) {
-	key, err := read(path, o, "signer", keyfile.DecodeSigner)
+	key, err := read(path, o, keyfile.KindSigner, keyfile.DecodeSigner)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func Signer(path string, o Options) (dsse.Signer, error) {
 
 // NoteKey opens the key of a log or of a witness and gives its text (skey).
 func NoteKey(path string, o Options) (string, error) {
-	key, err := read(path, o, "log or safebox key witness", notekey.Decode)
+	key, err := read(path, o, kindNote, notekey.Decode)
 	if err != nil {
 		return "", err
 	}
@@ -83,24 +83,42 @@ func NoteKey(path string, o Options) (string, error) {
 
 // Audience opens the key that signs grants.
 func Audience(path string, o Options) (ed25519.PrivateKey, error) {
-	return read(path, o, "audience", keyfile.DecodeAudience)
+	return read(path, o, keyfile.KindAudience, keyfile.DecodeAudience)
 }
 
 // Recipient opens the key that outputs are sealed to.
 func Recipient(path string, o Options) (hpke.PrivateKey, error) {
-	return read(path, o, "recipient", keyfile.DecodeRecipient)
+	return read(path, o, keyfile.KindRecipient, keyfile.DecodeRecipient)
 }
 
-// read reads and decodes a secret file, which `safebox key MAKER` makes.
-func read[T any](path string, o Options, maker string, decode func([]byte) (T, error)) (T, error) {
+// kindNote is the kind of files that package notekey decodes.
+const kindNote = "log or witness"
+
+// read reads and decodes a secret file of one kind.
+func read[T any](path string, o Options, kind string, decode func([]byte) (T, error)) (T, error) {
 	var zero T
 	b, err := ReadSecret(path, o)
 	if err != nil {
 		return zero, err
 	}
 	key, err := decode(b)
-	if err != nil {
-		return zero, cli.Usage(fmt.Errorf("reading key %s: %w", path, err), "give the secret file that safebox key "+maker+" makes, not the .pub file beside it")
+	if err == nil {
+		return key, nil
 	}
-	return key, nil
+	if got := kindOf(b); got != "" && got != kind {
+		err = fmt.Errorf("kind of key: got %s, want %s", got, kind)
+	}
+	return zero, cli.Usage(fmt.Errorf("reading key %s: %w", path, err), "safebox key makes one; give its secret file, not the .pub file beside it")
+}
+
+// kindOf tells what a secret file seems to be; "" is for what is none.
+func kindOf(b []byte) string {
+	if notekey.Is(b) {
+		return kindNote
+	}
+	kind, err := keyfile.Kind(b)
+	if err != nil {
+		return ""
+	}
+	return kind
 }

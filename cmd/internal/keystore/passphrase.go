@@ -66,6 +66,9 @@ func (o Options) askFor(prompt, hint string) (string, error) {
 	if err == nil {
 		err = checkPassphrase(text)
 	}
+	if errors.Is(err, context.Canceled) {
+		return "", fmt.Errorf("asking for the passphrase: %w", err)
+	}
 	if err != nil {
 		return "", cli.Usage(fmt.Errorf("asking for the passphrase: %w", err), hint)
 	}
