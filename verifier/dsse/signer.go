@@ -26,7 +26,7 @@ func NewSigner(key crypto.Signer) (Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signer: %w", err)
 	}
-	return keySigner{key, public}, nil
+	return &keySigner{key, public}, nil
 }
 
 type keySigner struct {
@@ -35,10 +35,10 @@ type keySigner struct {
 }
 
 // Public implements Signer.
-func (s keySigner) Public() PublicKey { return s.public }
+func (s *keySigner) Public() PublicKey { return s.public }
 
 // Sign implements Signer. Ed25519 signs the message itself, ECDSA its SHA-256.
-func (s keySigner) Sign(message []byte) ([]byte, error) {
+func (s *keySigner) Sign(message []byte) ([]byte, error) {
 	opts := crypto.Hash(0)
 	if s.public.Algorithm() == AlgorithmECDSAP256 {
 		digest := sha256.Sum256(message)

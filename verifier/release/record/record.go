@@ -61,7 +61,8 @@ func Decode(entry []byte) (*Record, error) {
 	if len(entry) > MaxEntry {
 		return nil, formError(Syntax, "entry: got %d bytes, want at most %d", len(entry), MaxEntry)
 	}
-	e, err := dsse.DecodeEnvelope(entry, PayloadType, MaxStatement)
+	// The statement's own bound is DecodeStatement's.
+	e, err := dsse.DecodeEnvelope(entry, PayloadType, MaxEntry)
 	if err != nil {
 		return nil, explainEnvelope(entry, err)
 	}
