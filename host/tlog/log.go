@@ -20,7 +20,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,10 +71,11 @@ type Options struct {
 // Log is an open log. Its methods may be called at the same time.
 type Log struct {
 	o         Options
-	lock      io.Closer
 	store     *store
-	witnesses *witnesses // nil: none
-	ctx       context.Context
+	storing   sync.WaitGroup  // entries that the store has been given
+	release   func() error    // ends the store and gives the folder back, once
+	witnesses *witnesses      // nil: none
+	ctx       context.Context // ends when the log stops
 	cancel    context.CancelFunc
 	wake      chan struct{} // there may be something to publish
 	done      chan struct{} // the publisher is gone
@@ -165,14 +165,19 @@ func open(o Options) (_ *Log, err error) {
 		return nil, err
 	}
 	l := &Log{
-		o: o, lock: lock, tree: newTree(), pending: map[sumdb.Hash]*pending{},
+		o: o, tree: newTree(), pending: map[sumdb.Hash]*pending{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}), news: make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
+	storing, endStore := context.WithCancel(context.Background())
+	l.release = sync.OnceValue(func() error {
+		endStore()
+		return lock.Close()
+	})
 	defer func() {
 		if err != nil {
 			l.cancel()
-			err = errors.Join(err, lock.Close())
+			err = errors.Join(err, l.release())
 		}
 	}()
 	if o.Policy != nil {
@@ -180,7 +185,7 @@ func open(o Options) (_ *Log, err error) {
 			return nil, err
 		}
 	}
-	return l, l.load()
+	return l, l.load(storing)
 }
 
 func (o *Options) check() error {
@@ -239,11 +244,12 @@ func (l *Log) place(ctx context.Context, entry []byte) (index int64, created boo
 	if !ok {
 		p = &pending{done: make(chan struct{})}
 		l.pending[leaf] = p
+		l.storing.Add(1)
 	}
 	l.mu.Unlock()
 	if !ok {
 		// Not the caller's context: the entry goes its way when the caller is gone.
-		go l.settle(p, l.store.add(l.ctx, tessera.NewEntry(entry)))
+		go l.settle(p, l.store.add(context.WithoutCancel(ctx), tessera.NewEntry(entry)))
 	}
 	select {
 	case <-p.done:
@@ -259,6 +265,7 @@ func (l *Log) place(ctx context.Context, entry []byte) (index int64, created boo
 // memory can be relied on (what a failed fsync left on disk is unknown): the
 // log stops, and reads the disk when it is opened again.
 func (l *Log) settle(p *pending, future tessera.IndexFuture) {
+	defer l.storing.Done()
 	i, err := future()
 	if err != nil {
 		l.fail(fmt.Errorf("storing an entry: %w", err))
@@ -344,9 +351,11 @@ func (l *Log) Err() error {
 // errClosed ends a log that nothing is wrong with.
 var errClosed = errors.New("closed")
 
-// Close stops the log; what was not acknowledged by then may be in it or not.
+// Close stops the log and gives its folder back. What was not acknowledged by
+// then may be in it or not.
 func (l *Log) Close() error {
 	l.fail(errClosed)
 	<-l.done
-	return l.lock.Close()
+	l.storing.Wait() // whoever has the folder next is its only writer
+	return l.release()
 }

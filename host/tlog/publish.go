@@ -20,13 +20,13 @@ const (
 	treeState = ".state/treeState" // tessera's record of the integrated tree
 )
 
-// load reads what is in the folder.
-func (l *Log) load() error {
+// load reads what is in the folder. storing ends the store's own work.
+func (l *Log) load(storing context.Context) error {
 	old, err := l.lastCheckpoint()
 	if err != nil {
 		return err
 	}
-	if l.store, err = openStore(l.ctx, l.o.Dir, l.o.Key.Name()); err != nil {
+	if l.store, err = openStore(storing, l.o.Dir, l.o.Key.Name()); err != nil {
 		return err
 	}
 	size, err := l.store.size(l.ctx)
