@@ -13,6 +13,7 @@ import (
 	"safebox/cmd/internal/cli"
 	"safebox/image/output"
 	"safebox/verifier/policy"
+	"safebox/verifier/policy/publication"
 	"safebox/verifier/tpm"
 	"safebox/verifier/transcript"
 )
@@ -30,23 +31,33 @@ func policyCommand() *cobra.Command {
 func policyInitCommand() *cobra.Command {
 	var profile, out string
 	var platforms, roots []string
+	var published publicationFlags
 	c := &cobra.Command{
-		Use:   "init --profile strict|cloud|test [--platform snp,tdx,nitro,nitrotpm,vtpm] [--tpm-root PEM]",
+		Use:   "init --profile strict|cloud|test [--platform snp,tdx,nitro,nitrotpm,vtpm] [--tpm-root PEM] [--signer FILE.pub --rebuilder OPERATOR=FILE.pub --log-policy FILE]",
 		Short: "Write a commented policy to start from",
 		Long: `Writes a commented TOML policy: a table for each platform, with the floors of
 firmware that are current and where each number comes from.
 
-  strict  machines of your own: you list their chips; signed releases
-  cloud   machines of a provider: any of its chips; signed releases
+  strict  machines of your own: you list their chips; published releases
+  cloud   machines of a provider: any of its chips; published releases
   test    FOR TESTS ONLY: real evidence of today's machines passes, old firmware,
           unsigned releases and the software TPMs whose root you name, which prove
           nothing about their host
 
-Without --tpm-root no machine with a TPM alone is accepted until you add a root to
-the file. safebox policy check FILE explains a policy in plain sentences.`,
+A release is published when --signatures of the signers have signed it, --rebuilds
+operators of the rebuilders got the same bytes from its source, and all of that is
+in the witnessed log of --log-policy. Each key has one role. With any of these flags
+profile test wants published releases too. Without them, and without --tpm-root for
+machines with a TPM alone, nothing is accepted until you edit the file.
+
+safebox policy check FILE explains a policy in plain sentences.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			b, err := newPolicy(profile, platforms, roots)
+			by, err := published.values()
+			if err != nil {
+				return err
+			}
+			b, err := newPolicy(profile, platforms, roots, by)
 			if err != nil {
 				return err
 			}
@@ -54,7 +65,7 @@ the file. safebox policy check FILE explains a policy in plain sentences.`,
 				_, err := c.OutOrStdout().Write(b)
 				return err
 			}
-			if err := cli.CheckNotInput(out, roots...); err != nil {
+			if err := cli.CheckNotInput(out, append(append(published.keyFiles, published.log), roots...)...); err != nil {
 				return err
 			}
 			return output.File(out, writeBytes(b))
@@ -63,11 +74,12 @@ the file. safebox policy check FILE explains a policy in plain sentences.`,
 	c.Flags().StringVar(&profile, "profile", "", "strict, cloud or test")
 	c.Flags().StringSliceVar(&platforms, "platform", transcript.Platforms(), "platforms to accept, by commas")
 	c.Flags().StringArrayVar(&roots, "tpm-root", nil, "root certificate of TPMs, PEM; may be given several times")
+	published.add(c)
 	c.Flags().StringVar(&out, "out", "", "file to write (default: standard output)")
 	return c
 }
 
-func newPolicy(profile string, platforms, paths []string) ([]byte, error) {
+func newPolicy(profile string, platforms, paths []string, by *publication.Values) ([]byte, error) {
 	for i, p := range platforms {
 		if !slices.Contains(transcript.Platforms(), p) || slices.Contains(platforms[:i], p) {
 			return nil, cli.Usage(fmt.Errorf("--platform: got %q, want some of %s, each once", p, strings.Join(transcript.Platforms(), ", ")), "")
@@ -86,6 +98,9 @@ func newPolicy(profile string, platforms, paths []string) ([]byte, error) {
 		roots = append(roots, root)
 	}
 	b, err := policy.Profile(profile, platforms, roots...)
+	if by != nil {
+		b, err = policy.Published(profile, platforms, *by, roots...)
+	}
 	if err != nil {
 		return nil, cli.Usage(err, "safebox policy init --profile strict|cloud|test")
 	}

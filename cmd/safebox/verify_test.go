@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestVerifyScripts(t *testing.T) {
 			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 			return setFolders(env)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fails": fails, "isjson": isJSON, "no": answersNo, "unhex": unhexMember, "raise": raise, "patch": patch},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fails": fails, "isjson": isJSON, "no": answersNo, "unhex": unhexMember, "raise": raise, "patch": patch, "makelog": makeLogPolicy},
 	})
 }
 
@@ -53,6 +54,22 @@ func setFolders(env *testscript.Env) error {
 	env.Setenv("EVIDENCE", filepath.Join(source, "verifier", "testdata", "evidence"))
 	env.Setenv("NITRO", filepath.Join(source, "measure", "testdata", "nitro", "docs"))
 	return err
+}
+
+// makelog OUT LOG.pub NAME=WITNESS.pub... writes a C2SP tlog-policy whose quorum is
+// all witnesses.
+func makeLogPolicy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: makelog OUT LOG.pub NAME=WITNESS.pub...")
+	}
+	text, names := "log "+ts.ReadFile(args[1]), ""
+	for _, w := range args[2:] {
+		name, path, _ := strings.Cut(w, "=")
+		text += "witness " + name + " " + ts.ReadFile(path)
+		names += " " + name
+	}
+	text += "group all-of-them all" + names + "\nquorum all-of-them\n"
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 // unhex FILE NAME OUT writes what a member of a JSON object says in hex.

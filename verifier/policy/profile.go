@@ -88,7 +88,7 @@ func profile(name string, platforms []string, by *publication.Values, roots []*x
 	switch {
 	case by != nil && name == Test:
 		v.about, v.release = "FOR TESTS ONLY: software TPMs.", Signed
-	case v.release == Signed:
+	case by == nil && v.release == Signed:
 		by = &publication.Values{}
 	}
 	if by != nil {
