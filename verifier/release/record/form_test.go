@@ -284,19 +284,23 @@ func TestPredicate(t *testing.T) {
 	}
 }
 
-// TestEveryByte changes each byte of each entry: what is still a record has one
-// form, and what is none has a kind.
+// TestEveryByte changes each byte of an entry and of each statement: what is
+// still a record has one form, and what is none has a kind.
 func TestEveryByte(t *testing.T) {
-	for _, name := range []string{"release.dsse", "match.dsse", "mismatch.dsse", "revoke.dsse"} {
-		entry := readEntry(t, name)
-		for i := range entry {
-			for _, c := range []byte(" \"\\,a}\xff") {
-				check(t, append(append(bytes.Clone(entry[:i]), c), entry[i+1:]...))
-				check(t, append(append(bytes.Clone(entry[:i]), c), entry[i:]...))
-			}
-			check(t, append(bytes.Clone(entry[:i]), entry[i+1:]...))
-			check(t, bytes.Clone(entry[:i]))
+	everyByte(readEntry(t, "revoke.dsse"), func(b []byte) { check(t, b) })
+	for _, statement := range statements(t) {
+		everyByte(statement, func(b []byte) { checkAlone(t, b) })
+	}
+}
+
+func everyByte(good []byte, try func([]byte)) {
+	for i := range good {
+		for _, c := range []byte("\",}\xff") {
+			try(append(append(bytes.Clone(good[:i]), c), good[i+1:]...))
+			try(append(append(bytes.Clone(good[:i]), c), good[i:]...))
 		}
+		try(append(bytes.Clone(good[:i]), good[i+1:]...))
+		try(bytes.Clone(good[:i]))
 	}
 }
 
@@ -405,19 +409,23 @@ func FuzzDecodeStatement(f *testing.F) {
 	for _, b := range statements(f) {
 		f.Add(b)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		_, err := record.DecodeStatement(b)
-		if err == nil {
-			checkStatement(t, b)
-			return
-		}
-		var e *record.FormError
-		if !errors.As(err, &e) || e.Kind < record.Syntax || e.Kind > record.Fields {
-			t.Errorf("got %v", err)
-			return
-		}
-		if len(b) <= record.MaxStatement {
-			checkKind(t, b, e)
-		}
-	})
+	f.Fuzz(func(t *testing.T, b []byte) { checkAlone(t, b) })
+}
+
+// checkAlone is check for a statement.
+func checkAlone(t *testing.T, b []byte) {
+	t.Helper()
+	_, err := record.DecodeStatement(b)
+	if err == nil {
+		checkStatement(t, b)
+		return
+	}
+	var e *record.FormError
+	if !errors.As(err, &e) || e.Kind < record.Syntax || e.Kind > record.Fields {
+		t.Errorf("got %v", err)
+		return
+	}
+	if len(b) <= record.MaxStatement {
+		checkKind(t, b, e)
+	}
 }
