@@ -1,12 +1,18 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"encoding/hex"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"safebox/verifier"
 	"safebox/verifier/canon"
+	"safebox/verifier/challenge"
+	"safebox/verifier/grant"
+	"safebox/verifier/published"
 	"safebox/verifier/publishtest"
 )
 
@@ -118,4 +124,19 @@ func (s *story) testLowerSVN(t *testing.T) {
 	s.must(t, grantArgs("--bundle", "@lower.bundle", "--policy", "@lower.toml", "--out", "@first.grant")...)
 	s.must(t, grantArgs(append(memory, "--bundle", "@higher.bundle", "--policy", "@higher.toml", "--out", "@first.grant")...)...)
 	s.refusedGrant(t, "lower svn", "failed: ROLL-1 ", lower...)
+}
+
+// Should a policy without a proof ever come that far, there is still no grant.
+func TestBindWantsPublication(t *testing.T) {
+	owner := publishtest.Key("owner")
+	claims := &verifier.Claims{Challenge: &challenge.Challenge{Audience: canon.Octets32(owner.Public().(ed25519.PublicKey))}}
+	var f grantFlags
+	if err := f.bind(&grant.Document{}, owner, claims, time.Now()); err == nil || !strings.Contains(err.Error(), "no release proof, no key") {
+		t.Errorf("no publication: got %v", err)
+	}
+	claims.Published = &published.Result{Checkpoint: canon.Octets32{1}}
+	var doc grant.Document
+	if err := f.bind(&doc, owner, claims, time.Now()); err != nil || doc.Checkpoint == nil || *doc.Checkpoint != claims.Published.Checkpoint {
+		t.Errorf("publication: got %v and checkpoint %v", err, doc.Checkpoint)
+	}
 }
