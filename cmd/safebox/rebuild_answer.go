@@ -26,7 +26,8 @@ type rebuildAnswer struct {
 	published *rebuild.Published
 	result    *rebuild.Result
 	testimony *testimony
-	made      record.Environment // where the build ran; the zero value is this machine
+	elsewhere bool               // another program built it
+	made      record.Environment // where, as far as it was not this machine
 }
 
 // jsonRebuild is the output of `rebuild --json` and `release rebuild-record
@@ -61,7 +62,11 @@ func (a *rebuildAnswer) give(c *cobra.Command, asJSON bool) error {
 		return errors.Join(a.verdict(), refusal)
 	case a.otherSource() != nil:
 		text := fmt.Errorf("%s and what %s gives: %w", a.name, a.source, a.otherSource())
-		return cli.Failed(text, "nothing is signed: a record from another source would hold the release for a fault of this copy")
+		hint := "nothing is signed: a record from another source would hold the release for a fault of this copy"
+		if a.onlyDigests() {
+			hint += "; " + hintRelease
+		}
+		return cli.Failed(text, hint)
 	}
 	return a.verdict()
 }
@@ -79,7 +84,7 @@ func (a *rebuildAnswer) sign() ([]byte, error) {
 	if a.testimony.signer == nil {
 		return nil, nil
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && !a.result.Match() && a.otherSource() == nil {
+	if info, ok := debug.ReadBuildInfo(); ok && !a.elsewhere && !a.result.Match() && a.otherSource() == nil {
 		if err := checkProgram(a.testimony.of, info); err != nil {
 			return nil, err
 		}
@@ -100,10 +105,17 @@ func (a *rebuildAnswer) verdict() error {
 		return nil
 	}
 	err := fmt.Errorf("%s and what %s gives: %w", a.name, a.source, errDifferent)
-	if slices.ContainsFunc(a.result.Differences, func(d compare.Difference) bool { return d.Note == rebuild.NoteDigests }) {
-		return cli.Failed(err, "--release DIR, the folder with the published files, shows where inside them")
+	if a.onlyDigests() {
+		return cli.Failed(err, hintRelease)
 	}
 	return err
+}
+
+const hintRelease = "--release DIR, the folder with the published files, shows where inside them"
+
+// onlyDigests reports whether files differ that are not here.
+func (a *rebuildAnswer) onlyDigests() bool {
+	return slices.ContainsFunc(a.result.Differences, func(d compare.Difference) bool { return d.Note == rebuild.NoteDigests })
 }
 
 func (a *rebuildAnswer) print(w io.Writer, entry []byte, asJSON bool) error {

@@ -66,7 +66,7 @@ func (f *rebuiltFlags) run(c *cobra.Command, path string) error {
 	if err != nil {
 		return err
 	}
-	a := &rebuildAnswer{name: path, published: published, testimony: t, made: f.environment}
+	a := &rebuildAnswer{name: path, published: published, testimony: t, elsewhere: true, made: f.environment}
 	if err := f.compare(c.Context(), a, built); err != nil {
 		return err
 	}
@@ -96,6 +96,13 @@ func (f *rebuiltFlags) compare(ctx context.Context, a *rebuildAnswer, built *reb
 	a.source, a.archive = r.sourceName(source), source.Digest
 	if a.sum, err = rebuild.Sum(ctx, source.Dir); err != nil {
 		return cli.Usage(err, "")
+	}
+	encoded, err := built.Release.Encode()
+	if err != nil {
+		return err
+	}
+	if err := checkLock(source.Dir, encoded); err != nil {
+		return fmt.Errorf("--rebuilt: %s: %w", f.rebuilt, err)
 	}
 	lockFile, err := r.readLock(source.Dir)
 	if err != nil {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,7 +25,10 @@ func releaseShowCommand() *cobra.Command {
 it and what came out, what the log holds against the release, and whether the
 entries are those of the checkpoint. Signatures of records are verified under the
 keys that are given with --key. Those of the checkpoint are not, and nothing here
-is a verdict: that is safebox verify, with a policy.`,
+is a verdict: that is safebox verify, with a policy.
+
+Exit code 1: a signature or a proof in it does not hold, or a given key has signed
+nothing in it.`,
 		Args: cli.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return show(c, args[0], keys, asJSON) },
 	}
@@ -41,26 +46,54 @@ func show(c *cobra.Command, path string, list []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(string(b[:min(len(b), 1)]), "{") {
-		r, err := logged.NewRecord(b, keys)
-		if err != nil {
-			return cli.Usage(fmt.Errorf("%s: %w", path, err), "give a record or a bundle; safebox inspect knows more kinds of files")
-		}
-		return printRecord(c.OutOrStdout(), r, asJSON)
+	var records []*logged.Record
+	var faults []string
+	if bytes.HasPrefix(b, []byte("{")) {
+		records, faults, err = showRecord(c, b, keys, asJSON)
+	} else {
+		records, faults, err = showBundle(c, b, keys, asJSON)
 	}
-	return showBundle(c, path, b, keys, asJSON)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, k := range keys {
+		if !signed(records, k) {
+			faults = append(faults, fmt.Sprintf("key %s has signed nothing in it", k.ID()))
+		}
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%s: %s", path, strings.Join(faults, "; "))
+	}
+	return nil
 }
 
-func showBundle(c *cobra.Command, path string, b []byte, keys []dsse.PublicKey, asJSON bool) error {
+// signed reports whether a record is signed by the key.
+func signed(records []*logged.Record, key dsse.PublicKey) bool {
+	return slices.ContainsFunc(records, func(r *logged.Record) bool {
+		return slices.ContainsFunc(r.Signatures, func(s logged.Signature) bool { return s.KeyID == key.ID() && s.Valid })
+	})
+}
+
+const hintShow = "give a record or a bundle; safebox inspect knows more kinds of files"
+
+func showRecord(c *cobra.Command, b []byte, keys []dsse.PublicKey, asJSON bool) ([]*logged.Record, []string, error) {
+	r, err := logged.NewRecord(b, keys)
+	if err != nil {
+		return nil, nil, cli.Usage(err, hintShow)
+	}
+	return []*logged.Record{r}, r.Faults(), printRecord(c.OutOrStdout(), r, asJSON)
+}
+
+func showBundle(c *cobra.Command, b []byte, keys []dsse.PublicKey, asJSON bool) ([]*logged.Record, []string, error) {
 	r, err := logged.NewBundle(b, keys)
 	if err != nil {
-		return cli.Usage(fmt.Errorf("%s: %w", path, err), "give a record or a bundle; safebox inspect knows more kinds of files")
+		return nil, nil, cli.Usage(err, hintShow)
 	}
 	if asJSON {
-		return cli.WriteJSON(c.OutOrStdout(), r)
+		return r.Records(), r.Faults(), cli.WriteJSON(c.OutOrStdout(), r)
 	}
 	if _, err := fmt.Fprintf(c.OutOrStdout(), "kind %s\nsha256 %s\nrelease %s\n", r.Kind, r.SHA256, r.Release); err != nil {
-		return err
+		return nil, nil, err
 	}
-	return inspect.WriteItems(c.OutOrStdout(), r.Items())
+	return r.Records(), r.Faults(), inspect.WriteItems(c.OutOrStdout(), r.Items())
 }

@@ -175,6 +175,46 @@ func (b *Bundle) revokes(r *record.Revoke, digest [32]byte) bool {
 		b.Record.Record.Release != nil && b.Record.Record.Release.SVN < r.SVNFloor
 }
 
+// Records are all records that are shown, that of the release first.
+func (b *Bundle) Records() []*Record {
+	var list []*Record
+	if b.Record != nil {
+		list = append(list, b.Record.Record)
+	}
+	for _, part := range [][]Logged{b.Rebuilds, b.Mismatches, b.Revocations} {
+		for i := range part {
+			list = append(list, part[i].Record)
+		}
+	}
+	return list
+}
+
+// Faults are what in the bundle is not as it says. Without any it may still be
+// one that no policy accepts.
+func (b *Bundle) Faults() []string {
+	var list []string
+	if b.Log != nil && !b.Log.RootIsTrue {
+		list = append(list, "the entries are not those of the checkpoint")
+	}
+	if b.Record != nil {
+		for _, l := range append([]Logged{*b.Record}, b.Rebuilds...) {
+			if !l.Included {
+				list = append(list, fmt.Sprintf("%s: the proof for entry %d is not one", l.Record.Kind, l.Index))
+			}
+			if !slices.Contains(l.Record.Releases, b.Release) {
+				list = append(list, l.Record.Kind+": is about another release")
+			}
+		}
+	}
+	for _, e := range b.Unreadable {
+		list = append(list, fmt.Sprintf("entry %d is no record", e.Index))
+	}
+	for _, r := range b.Records() {
+		list = append(list, r.Faults()...)
+	}
+	return list
+}
+
 // Items are the facts of the bundle, without those of release.json.
 func (b *Bundle) Items() []tree.Item {
 	if !b.Signed {

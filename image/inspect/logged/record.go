@@ -68,11 +68,12 @@ type Revocation struct {
 	Effective int64  `json:"effective"` // Unix seconds
 }
 
-// Signature is a signature of a record, and the key that verifies it among
-// those that were given.
+// Signature is a signature of a record, and what is known of it by the keys that
+// were given.
 type Signature struct {
 	KeyID string `json:"key_id"`
-	Key   string `json:"key"` // its text; empty if no given key has verified it
+	Key   string `json:"key"`   // the key's text; empty if it was not given
+	Valid bool   `json:"valid"` // false without the key, too
 }
 
 // NewRecord reads an entry of the log. Signatures are verified under the keys
@@ -104,8 +105,8 @@ func signatures(e *dsse.Envelope, keys []dsse.PublicKey) []Signature {
 	for _, s := range e.Signatures {
 		one := Signature{KeyID: s.KeyID}
 		for _, k := range keys {
-			if k.ID() == s.KeyID && e.SignedBy(k) {
-				one.Key = k.String()
+			if k.ID() == s.KeyID {
+				one.Key, one.Valid = k.String(), e.SignedBy(k)
 			}
 		}
 		list = append(list, one)
@@ -155,13 +156,32 @@ func (r *Record) Items() []tree.Item {
 		items = append(items, r.Revocation.items()...)
 	}
 	for _, s := range r.Signatures {
-		value := s.KeyID + ", not verified: no key of this ID was given"
-		if s.Key != "" {
-			value = s.KeyID + ", verified: " + s.Key
-		}
-		items = append(items, tree.Item{Name: "signed_by", Value: value})
+		items = append(items, tree.New("signed_by", "%s, %s", s.KeyID, s.state()))
 	}
 	return items
+}
+
+func (s Signature) state() string {
+	switch {
+	case s.Key == "":
+		return "not verified: no key of this ID was given"
+	case s.Valid:
+		return "verified: " + s.Key
+	default:
+		return "BROKEN: does not verify under " + s.Key
+	}
+}
+
+// Faults are what of the record is not as it says, for each of the keys that
+// were given.
+func (r *Record) Faults() []string {
+	var list []string
+	for _, s := range r.Signatures {
+		if s.Key != "" && !s.Valid {
+			list = append(list, fmt.Sprintf("%s: the signature of key %s does not verify", r.Kind, s.KeyID))
+		}
+	}
+	return list
 }
 
 func (p *Release) items() []tree.Item {
