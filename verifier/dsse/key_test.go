@@ -119,11 +119,14 @@ func TestPublicKeyP256(t *testing.T) {
 // TestRFC6979 takes the key and the signature of "sample" with SHA-256 from RFC
 // 6979, appendix A.2.5.
 func TestRFC6979(t *testing.T) {
-	key, err := dsse.NewPublicKey(&ecdsa.PublicKey{
-		Curve: elliptic.P256(),
-		X:     new(big.Int).SetBytes(unhex(t, "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6")),
-		Y:     new(big.Int).SetBytes(unhex(t, "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299")),
-	})
+	point := unhex(t, "04"+ // uncompressed
+		"60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"+
+		"7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299")
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := dsse.NewPublicKey(public)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,15 +237,13 @@ func TestNewPublicKeyRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, key := range map[string]any{
-		"P-384":             p384.Public(),
-		"RSA":               &rsa.PublicKey{N: big.NewInt(1), E: 3},
-		"nil":               nil,
-		"nil ECDSA":         (*ecdsa.PublicKey)(nil),
-		"empty ECDSA":       &ecdsa.PublicKey{},
-		"off the curve":     &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)},
-		"point at infinity": &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)},
-		"Ed25519, short":    ed25519.PublicKey(make([]byte, 31)),
-		"Ed25519, secret":   testKey(t),
+		"P-384":           p384.Public(),
+		"RSA":             &rsa.PublicKey{N: big.NewInt(1), E: 3},
+		"nil":             nil,
+		"nil ECDSA":       (*ecdsa.PublicKey)(nil),
+		"empty ECDSA":     &ecdsa.PublicKey{},
+		"Ed25519, short":  ed25519.PublicKey(make([]byte, 31)),
+		"Ed25519, secret": testKey(t),
 	} {
 		if got, err := dsse.NewPublicKey(key); err == nil || got != (dsse.PublicKey{}) {
 			t.Errorf("%s: got %s, %v", name, got, err)

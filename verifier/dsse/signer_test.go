@@ -68,7 +68,14 @@ func TestProtocolVector(t *testing.T) {
 		}
 		return n
 	}
-	key := &ecdsa.PrivateKey{PublicKey: ecdsa.PublicKey{Curve: elliptic.P256(), X: decimal(x), Y: decimal(y)}, D: decimal(d)}
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), decimal(d).FillBytes(make([]byte, 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil || string(point) != "\x04"+string(decimal(x).FillBytes(make([]byte, 32)))+string(decimal(y).FillBytes(make([]byte, 32))) {
+		t.Fatalf("got public key %x, %v", point, err)
+	}
 	raw, err := base64.StdEncoding.DecodeString(sig)
 	if err != nil || len(raw) != 64 {
 		t.Fatal(len(raw), err)
