@@ -9,6 +9,7 @@ import (
 
 	"safebox/cmd/internal/cli"
 	"safebox/host/witness"
+	"safebox/verifier/tlog"
 )
 
 func witnessCommand() *cobra.Command {
@@ -72,22 +73,27 @@ func logKeys(args []string) ([]string, error) {
 	var keys []string
 	for _, arg := range args {
 		path, isFile := strings.CutPrefix(arg, "@")
-		if !isFile {
-			keys = append(keys, arg)
-			continue
-		}
-		b, err := cli.ReadInput(path, limit)
-		if err != nil {
-			return nil, err
+		text := arg
+		if isFile {
+			b, err := cli.ReadInput(path, limit)
+			if err != nil {
+				return nil, err
+			}
+			text = string(b)
 		}
 		n := len(keys)
-		for line := range strings.Lines(string(b)) {
-			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-				keys = append(keys, line)
+		for line := range strings.Lines(text) {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
 			}
+			if _, err := tlog.ParseKey(line); err != nil {
+				return nil, cli.Usage(fmt.Errorf("log key: %w", err), "want the text in FILE.pub of safebox key log, or @FILE.pub")
+			}
+			keys = append(keys, line)
 		}
 		if len(keys) == n {
-			return nil, cli.Usage(fmt.Errorf("reading %s: no log key in it", path), "")
+			return nil, cli.Usage(fmt.Errorf("%q: no log key in it", arg), "")
 		}
 	}
 	return keys, nil

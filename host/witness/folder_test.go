@@ -244,3 +244,19 @@ func TestList(t *testing.T) {
 		t.Errorf("no folder: got %v", err)
 	}
 }
+
+// TestClosed: a request that comes after Close is not signed, because another
+// process may have the folder by now.
+func TestClosed(t *testing.T) {
+	b := newBench(t)
+	b.log.grow(t, 3, "main")
+	must(t, b.w.Close())
+	before := b.file(t)
+	if lines, err := b.w.AddCheckpoint(b.log.step(t, 0, 3)); !errors.Is(err, errClosed) || lines != nil {
+		t.Errorf("got %q, %v, want %v", lines, err, errClosed)
+	}
+	if !bytes.Equal(before, b.file(t)) {
+		t.Error("the state changed")
+	}
+	b.open(t)
+}

@@ -96,8 +96,19 @@ func Open(dir string, o Options) (w *Witness, err error) {
 	return w, nil
 }
 
-// Close gives the folder free. No request may be under way.
-func (w *Witness) Close() error { return errors.Join(w.folder.close(), w.lock.Close()) }
+// errClosed is what a request gets that comes after Close.
+var errClosed = errors.New("the witness is closed")
+
+// Close gives the folder free, after requests under way; later ones get an
+// error.
+func (w *Witness) Close() error {
+	for _, l := range w.logs {
+		l.mu.Lock()
+		l.broken = errClosed
+		l.mu.Unlock()
+	}
+	return errors.Join(w.folder.close(), w.lock.Close())
+}
 
 // Add makes the folder if it is not there, and in it the first state of a log:
 // nothing cosigned yet. It refuses a log that has a state. A witness may run
