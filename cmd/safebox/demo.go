@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +16,6 @@ import (
 
 	"safebox/cmd/internal/cli"
 	"safebox/image"
-	"safebox/image/compare"
 	"safebox/image/lock"
 	"safebox/verifier/release"
 )
@@ -34,6 +33,8 @@ type demo struct {
 	host    string // path of safebox-host
 	built   *image.Artifacts
 	kept    *kept
+	log     *server   // the transparency log
+	servers []*server // log and witnesses, in the order in which they began
 
 	mu       sync.Mutex // guards findings: machines run side by side
 	findings []string   // for the summary
@@ -72,13 +73,14 @@ func (d *demo) run(c *cobra.Command) (err error) {
 	if d.host, err = findHost(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.endMachine()) }()
+	defer func() { err = errors.Join(err, d.endMachine(), d.endServers()) }()
 	if err := d.clearStory(); err != nil {
 		return err
 	}
 	for i, s := range []step{
 		{"Build an appliance from pinned inputs", d.build},
-		{"Build it again from another copy of the source, and compare", d.buildAgain},
+		{"Publish it: a signed record, in a log that two witnesses cosign", d.publish},
+		{"Three operators build it again from copies of the source, and sign what they got", d.rebuildIt},
 		{"Predict what a TPM will report, from the files alone", d.predict},
 		{"Boot it with a software TPM: from its disk, and by -kernel", d.bootHonest},
 		{"Seal a text into encrypted chunks", d.seal},
@@ -131,71 +133,14 @@ func (d *demo) build() error {
 	return nil
 }
 
-// buildAgain builds from a copy of the source in another folder.
-func (d *demo) buildAgain() (err error) {
-	source, err := findSource("")
-	if err != nil {
-		return err
+// endServers ends the log, then the witnesses.
+func (d *demo) endServers() error {
+	var failed error
+	for _, s := range slices.Backward(d.servers) {
+		failed = errors.Join(failed, s.stop())
 	}
-	dir, err := os.MkdirTemp("", "safebox-demo-*")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := copySource(source, filepath.Join(dir, "source")); err != nil {
-		return err
-	}
-	again := d.buildFlags
-	again.source = filepath.Join(dir, "source")
-	a, err := again.build(d.command)
-	if err != nil {
-		return err
-	}
-	other := filepath.Join(dir, "release")
-	if err := a.Write(other); err != nil {
-		return err
-	}
-	differences, err := compare.Folders(os.DirFS(other), os.DirFS(d.path("release")))
-	if err != nil {
-		return err
-	}
-	for _, difference := range differences {
-		d.w.printf("   %s\n", difference)
-	}
-	if len(differences) > 0 {
-		return errDifferent
-	}
-	d.w.printf("   %d files and release.json: byte for byte the same\n", len(a.Release.Artifacts))
-	d.found("rebuilt    from another folder: every byte the same (make reproduce varies more than the folder)")
-	return nil
-}
-
-// copySource copies the files that git would track: all but hidden folders and
-// build outputs.
-func copySource(from, to string) error {
-	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		if e.IsDir() {
-			if rel != "." && (strings.HasPrefix(e.Name(), ".") || rel == "out" || rel == "bin") {
-				return fs.SkipDir
-			}
-			return os.MkdirAll(filepath.Join(to, rel), 0o700)
-		}
-		if !e.Type().IsRegular() {
-			return nil
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, rel), b, 0o600)
-	})
+	d.servers = nil
+	return failed
 }
 
 func (d *demo) predict() error {

@@ -93,6 +93,12 @@ func (d *demo) evidenceCheats() []cheat {
 		{"publishes a release.json of its own", "REL-2", "the owner asked for another release", func() ([]string, error) {
 			return d.verifyArgs("--bundle", file("cheat/release.bundle")), d.change("release.bundle", "cheat/release.bundle", hostile.Release)
 		}},
+		{"shows the release when one of the three operators had rebuilt it", "REL-9", "the owner wants two who got the same bytes", func() ([]string, error) {
+			return d.verifyArgs("--bundle", file("rebuilt-1.bundle")), nil
+		}},
+		{"wants keys for a release that its publisher has revoked", "REL-8", "the revocation lies in the log, and the log travels whole", func() ([]string, error) {
+			return d.grantArgs("--bundle", file("revoked.bundle"), "--out", file("cheat/revoked.json")), d.revoked()
+		}},
 		{"hopes that a strict owner trusts its software TPM", "TPM-K5", "a program of the host signs whatever the host likes", func() ([]string, error) {
 			_, err := d.yes("policy", "init", "--profile", "strict", "--out", file("strict.toml"))
 			return d.verifyArgs("--policy", file("strict.toml")), err

@@ -70,6 +70,9 @@ func shortened(args []string) []string {
 	all := slices.Clone(args)
 	for i, a := range all {
 		all[i] = strings.TrimPrefix(a, "@")
+		if strings.Contains(a, " ") {
+			all[i] = "'" + a + "'"
+		}
 	}
 	return all
 }
@@ -102,13 +105,19 @@ func (d *demo) seal() error {
 
 // clearStory removes what an earlier demo left, since no command overwrites.
 func (d *demo) clearStory() error {
-	for _, name := range []string{
-		"letters.txt", "object", "shards", "result",
-		"owner.key", "owner.key.pub", "analyst.key", "analyst.key.pub", "id.json", "policy.toml", "strict.toml", "release.bundle",
-		"challenge.json", "challenge.json.secret", "evidence.json", "grant.json", "textstat.wasm", "params.json", "tpm-root.pem", "cheat",
+	for _, pattern := range []string{
+		"letters.txt", "object", "shards", "result", "cheat", "*.key", "*.key.pub", "id.json", "policy.toml", "strict.toml",
+		"log", "log.policy", "submitters", "witness-?", "*.dsse", "*.bundle",
+		"challenge.json", "challenge.json.secret", "evidence.json", "grant.json", "textstat.wasm", "params.json", "tpm-root.pem",
 	} {
-		if err := os.RemoveAll(d.path(name)); err != nil {
+		names, err := filepath.Glob(d.path(pattern))
+		if err != nil {
 			return err
+		}
+		for _, name := range names {
+			if err := os.RemoveAll(name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -151,10 +160,8 @@ func (d *demo) attest() error {
 	if err := output.File(d.path("tpm-root.pem"), whole(root)); err != nil {
 		return err
 	}
-	if _, err := d.yes("policy", "init", "--profile", "test", "--tpm-root", file("tpm-root.pem"), "--out", file("policy.toml")); err != nil {
-		return err
-	}
-	if _, err := d.yes("release", "bundle", "--release", file("release"), "--out", file("release.bundle")); err != nil {
+	args := []string{"policy", "init", "--profile", "test", "--tpm-root", file("tpm-root.pem"), "--out", file("policy.toml")}
+	if _, err := d.yes(append(args, d.publicationFlags()...)...); err != nil {
 		return err
 	}
 	id := d.kept.event.ID

@@ -29,6 +29,24 @@ func (f *inputFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.offline, "offline", false, "never open a network connection")
 }
 
+// arguments gives the flags as a command line.
+func (f *inputFlags) arguments() []string {
+	var args []string
+	if f.lock != "" {
+		args = append(args, "--lock", f.lock)
+	}
+	for _, dir := range f.inputs {
+		args = append(args, "--inputs", dir)
+	}
+	if f.snapshot != "" {
+		args = append(args, "--snapshot", f.snapshot)
+	}
+	if f.offline {
+		args = append(args, "--offline")
+	}
+	return args
+}
+
 // readLock reads the lock file, by default that of the source.
 func (f *inputFlags) readLock(source string) ([]byte, error) {
 	return cli.ReadInput(f.lockPath(source), maxLock)
