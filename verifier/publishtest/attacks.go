@@ -2,6 +2,8 @@ package publishtest
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
 	"testing"
 	"time"
 
@@ -121,6 +123,9 @@ func rebuildAttacks() []Attack {
 			r := p.Mismatch(2)
 			p.After = append(p.After, Entry(t, &r, Rebuilder(t, 2)))
 		}),
+		planned("REL-12", "a mismatch among the rebuilds", func(_ testing.TB, p *Plan, _ time.Time) {
+			p.Rebuilds[2].Record = p.Mismatch(2)
+		}),
 		planned("REL-12", "a mismatch beside two matches", func(t testing.TB, p *Plan, _ time.Time) {
 			p.Rebuilds = p.Rebuilds[:2]
 			r := p.Mismatch(2)
@@ -195,6 +200,8 @@ func (p *Plan) cosign(at time.Time) {
 func bundleAttacks() []Attack {
 	return []Attack{
 		published("LOG-1", "no proof", func(_ testing.TB, p *Publication, _ time.Time) { p.Bundle.Proof = []byte("words") }),
+		published("LOG-2", "the log's signature broken", func(t testing.TB, p *Publication, _ time.Time) { p.breakNote(t, p.Log.Name) }),
+		published("LOG-3", "a cosignature broken", func(t testing.TB, p *Publication, _ time.Time) { p.breakNote(t, WitnessC) }),
 		published("LOG-6", "proof of another entry", func(_ testing.TB, p *Publication, _ time.Time) {
 			p.Bundle.Proof = p.Log.Proof(1, p.Checkpoint)
 		}),
@@ -228,4 +235,29 @@ func bundleAttacks() []Attack {
 			p.Bundle.Rebuilds[0].Proof = fork.Proof(1, checkpoint)
 		}),
 	}
+}
+
+// breakNote changes one bit of one signature of the checkpoint, in each proof.
+func (p *Publication) breakNote(t testing.TB, name string) {
+	t.Helper()
+	head, rest, found := bytes.Cut(p.Checkpoint, []byte("\n\u2014 "+name+" "))
+	encoded, tail, ended := bytes.Cut(rest, []byte("\n"))
+	sig, err := base64.StdEncoding.DecodeString(string(encoded))
+	if !found || !ended || err != nil {
+		t.Fatalf("no signature of %s in %s", name, p.Checkpoint)
+	}
+	sig[len(sig)-1] ^= 1
+	broken := fmt.Appendf(nil, "%s\n\u2014 %s %s\n%s", head, name, base64.StdEncoding.EncodeToString(sig), tail)
+	for _, proof := range p.proofs() {
+		*proof = bytes.Replace(*proof, p.Checkpoint, broken, 1)
+	}
+}
+
+// proofs are all proofs of the bundle.
+func (p *Publication) proofs() []*[]byte {
+	list := []*[]byte{&p.Bundle.Proof}
+	for i := range p.Bundle.Rebuilds {
+		list = append(list, &p.Bundle.Rebuilds[i].Proof)
+	}
+	return list
 }
