@@ -152,10 +152,7 @@ func (e *Envelope) Add(s Signer) error {
 
 // SignedBy says whether a signature of this key is there and verifies.
 func (e *Envelope) SignedBy(key PublicKey) bool {
-	id := key.ID()
-	if id == "" {
-		return false
-	}
+	id := key.ID() // of the zero PublicKey empty: it verifies nothing
 	for _, s := range e.Signatures {
 		if s.KeyID == id && key.Verify(PAE(e.PayloadType, e.Payload), s.Sig) {
 			return true

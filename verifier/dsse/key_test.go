@@ -245,8 +245,12 @@ func TestNewPublicKeyRefuses(t *testing.T) {
 		"Ed25519, short":  ed25519.PublicKey(make([]byte, 31)),
 		"Ed25519, secret": testKey(t),
 	} {
-		if got, err := dsse.NewPublicKey(key); err == nil || got != (dsse.PublicKey{}) {
+		got, err := dsse.NewPublicKey(key)
+		if err == nil || got != (dsse.PublicKey{}) {
 			t.Errorf("%s: got %s, %v", name, got, err)
+		}
+		if strings.Contains(name, "P-384") && !strings.Contains(err.Error(), "on another curve, want P-256") {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 }

@@ -174,7 +174,7 @@ func (nameless) Sign([]byte) ([]byte, error) { return make([]byte, 64), nil }
 
 func TestAddWithoutKey(t *testing.T) {
 	e := dsse.Envelope{Payload: []byte("{}"), PayloadType: dsse.TypeGrant}
-	if err := e.Add(nameless{}); err == nil || len(e.Signatures) != 0 {
+	if err := e.Add(nameless{}); err == nil || !strings.Contains(err.Error(), "signer has no public key") || len(e.Signatures) != 0 {
 		t.Errorf("got %v and %d signatures", err, len(e.Signatures))
 	}
 }

@@ -58,14 +58,16 @@ type Record struct {
 // Decode reads an entry. Its error is a *FormError. Whether anybody signed the
 // record is to be asked of the envelope.
 func Decode(entry []byte) (*Record, error) {
+	// Step 1: size.
 	if len(entry) > MaxEntry {
 		return nil, formError(Syntax, "entry: got %d bytes, want at most %d", len(entry), MaxEntry)
 	}
-	// The statement's own bound is DecodeStatement's.
+	// Steps 2 to 4: the envelope. The bound of the statement is step 5.
 	e, err := dsse.DecodeEnvelope(entry, PayloadType, MaxEntry)
 	if err != nil {
 		return nil, explainEnvelope(entry, err)
 	}
+	// Steps 5 to 9: the statement.
 	r, err := DecodeStatement(e.Payload)
 	if err != nil {
 		return nil, err
