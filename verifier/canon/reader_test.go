@@ -102,6 +102,18 @@ func TestReaderErrors(t *testing.T) {
 	}
 }
 
+// TestReaderStays: after an error nothing is taken any more.
+func TestReaderStays(t *testing.T) {
+	r := NewReader([]byte(`"AQI="`))
+	r.Literal(`{`)
+	if r.Next(`"`) || r.Text() != "" || r.Base64() != nil || r.Integer() != 0 || r.Octets32() != (Octets32{}) {
+		t.Error("read on after an error")
+	}
+	if err := r.End(); err == nil || !strings.Contains(err.Error(), `byte 0: want "{"`) {
+		t.Errorf("got %v, want the first error", err)
+	}
+}
+
 func FuzzReader(f *testing.F) {
 	for _, text := range smallDocuments() {
 		f.Add([]byte(text))
