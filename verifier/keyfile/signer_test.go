@@ -137,10 +137,19 @@ func TestDecodeSignerPublicRefuses(t *testing.T) {
 		"second line":  ed25519Public + "\n" + ed25519Public + "\n",
 		"empty":        "",
 		"secret":       signerFile("ed25519", seedHex),
-		"too large":    strings.Repeat(" ", keyfile.MaxSize) + ed25519Public + "\n",
 	} {
 		if key, err := keyfile.DecodeSignerPublic([]byte(file)); err == nil || !strings.HasPrefix(err.Error(), "decoding signer public key: ") {
 			t.Errorf("%s: got %v, %v", name, key, err)
+		}
+	}
+}
+
+// A file is measured before it is looked at.
+func TestSignerPublicSize(t *testing.T) {
+	for size, want := range map[int]string{keyfile.MaxSize: "want at most 256", keyfile.MaxSize + 1: "size: got 4097 bytes, want at most 4096"} {
+		file := strings.Repeat("a", size-1) + "\n"
+		if _, err := keyfile.DecodeSignerPublic([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d bytes: got %v, want %q", size, err, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"filippo.io/age/armor"
 
 	"safebox/cmd/internal/cli"
+	"safebox/verifier/keyfile"
 )
 
 // fixed answers a question that must be asked.
@@ -67,6 +69,24 @@ func TestWrapFactor(t *testing.T) {
 	}
 }
 
+// The largest key file, encrypted, is the largest file that is read.
+func TestWrappedSize(t *testing.T) {
+	for _, more := range []int{0, 1} {
+		largest := bytes.Repeat([]byte("a"), keyfile.MaxSize+more)
+		b, err := wrap(largest, testPassphrase, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadSecret(secretFile(t, b), Options{ask: func(context.Context, string) (string, error) { return testPassphrase, nil }})
+		if more == 0 && (err != nil || !bytes.Equal(got, largest)) {
+			t.Errorf("got %d bytes, %v", len(got), err)
+		}
+		if more == 1 {
+			wantError(t, "larger", err, cli.ExitUsage, "more than 4278 bytes", "")
+		}
+	}
+}
+
 func TestUnwrapWorkFactor(t *testing.T) {
 	good := string(foreign(t))
 	for factor, asked := range map[string]bool{
@@ -112,6 +132,7 @@ func TestUnwrapNotAsked(t *testing.T) {
 		"to a key":         {toKey.String(), "not under one passphrase", "damaged"},
 		"two passphrases":  {strings.Replace(good, stanza, stanza+stanza, 1), "not under one passphrase", "damaged"},
 		"two, another":     {strings.Replace(good, stanza, stanza+"-> other a\nYWJj\n", 1), "not under one passphrase", "damaged"},
+		"other type":       {strings.Replace(good, "-> scrypt ", "-> argon2 ", 1), "not under one passphrase", "damaged"},
 		"stanza's end":     {strings.Replace(good, " 10\n", "\n", 1), "not under one passphrase", "damaged"},
 		"armored":          {armored.String(), "as text, want its binary form", "--armor"},
 		"other version":    {strings.Replace(good, "/v1", "/v2", 1), "unexpected intro", "damaged"},

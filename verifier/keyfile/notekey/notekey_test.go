@@ -159,6 +159,16 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// A file is measured before it is looked at.
+func TestSize(t *testing.T) {
+	for size, want := range map[int]string{keyfile.MaxSize: "parsing witness key", keyfile.MaxSize + 1: "size: got 4097 bytes, want at most 4096"} {
+		file := "PRIVATE+KEY+" + strings.Repeat("a", size-13) + "\n"
+		if _, err := notekey.Decode([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d bytes: got %v, want %q", size, err, want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(goSecret + "\n"))
 	for _, algorithm := range []string{keyfile.Ed25519, keyfile.MLDSA44} {
