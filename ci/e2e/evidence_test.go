@@ -15,6 +15,7 @@ import (
 	"safebox/verifier/configuration"
 	"safebox/verifier/evidence"
 	"safebox/verifier/hostile"
+	"safebox/verifier/publishtest"
 )
 
 // attest makes the owner's keys and files, and asks the guest once.
@@ -27,11 +28,25 @@ func (p *party) attest(a *appliance) {
 	p.write("tpm-root.pem", root)
 	p.yes("safebox", "key", "audience", "--out", "owner.key", "--no-passphrase")
 	p.yes("safebox", "key", "recipient", "--out", "analyst.key", "--no-passphrase")
-	p.yes("safebox", "policy", "init", "--profile", "test", "--tpm-root", "tpm-root.pem", "--out", "policy.toml")
-	p.yes("safebox", "release", "bundle", "--release", release(p.t, p.init).folder, "--out", "release.bundle")
+	p.yes("safebox", "policy", "init", "--profile", "test", "--tpm-root", "tpm-root.pem", "--out", "unsigned.toml")
+	p.publish()
 	p.yes("safebox-host", "--state", a.state, "enroll", a.id, "--out", "id.json")
 	p.challenge("challenge.json", "owner.key.pub")
 	p.evidence(a, "challenge.json", "evidence.json")
+}
+
+// publish has the release signed, rebuilt and logged, by nobody in earnest, and
+// the policy demand that.
+func (p *party) publish() {
+	p.t.Helper()
+	file, err := os.ReadFile(filepath.Join(release(p.t, p.init).folder, "release.json"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	published := publishtest.New(p.t, file, time.Now()).Publish(p.t)
+	p.write("release.bundle", published.Encode(p.t))
+	p.write("policy.toml", published.Policy.Apply(p.t, p.read("unsigned.toml")))
+	p.yes("safebox", "release", "bundle", "--release", release(p.t, p.init).folder, "--out", "unsigned.bundle")
 }
 
 func (p *party) challenge(out, audience string) {
@@ -78,7 +93,9 @@ func TestEvidence(t *testing.T) {
 		{"event added", "TPM-E1", map[string]string{"--evidence": "added.json"}},
 		{"configuration changed", "CFG-2", map[string]string{"--evidence": "configured.json"}},
 		{"release with one digest changed", "REL-2", map[string]string{"--bundle": "changed.bundle"}},
-		{"unsigned release under strict", "REL-3", map[string]string{"--policy": "strict.toml"}},
+		{"record of another release", "REL-5", map[string]string{"--bundle": "changed.bundle"}},
+		{"unsigned release", "REL-3", map[string]string{"--bundle": "unsigned.bundle"}},
+		{"nobody's release under strict", "REL-3", map[string]string{"--policy": "strict.toml"}},
 		{"software root under strict", "TPM-K5", map[string]string{"--policy": "strict.toml"}},
 		{"evidence of 100 MB", "EV-1", map[string]string{"--evidence": "huge.json"}},
 	} {

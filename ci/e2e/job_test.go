@@ -12,14 +12,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"safebox/image"
+	"safebox/verifier/canon"
 	"safebox/verifier/configuration"
 	"safebox/verifier/evidence"
 	"safebox/verifier/grant"
 	"safebox/verifier/hostile"
 	"safebox/verifier/keyfile"
 	"safebox/verifier/object"
+	"safebox/verifier/publishtest"
 )
 
 // Programs for the sandbox.
@@ -78,9 +81,51 @@ func (p *party) grant(a *appliance, name, chunks, module string) {
 	p.t.Helper()
 	p.challenge(name+".challenge", "owner.key.pub")
 	p.evidence(a, name+".challenge", name+".evidence")
-	p.yes("safebox", "grant", "--evidence", name+".evidence", "--bundle", "release.bundle", "--policy", "policy.toml",
-		"--challenge", name+".challenge", "--keys", "object/keys.json", "--audience-key", "owner.key", "--chunks", chunks,
-		"--module", module, "--params", "params.json", "--recipient", "analyst.key.pub", "--out", name+".grant")
+	p.yes(grantArgs(name, "release.bundle", "policy.toml", chunks, module)...)
+}
+
+func grantArgs(name, bundle, policy, chunks, module string) []string {
+	return []string{
+		"safebox", "grant", "--evidence", name + ".evidence", "--bundle", bundle, "--policy", policy,
+		"--challenge", name + ".challenge", "--keys", "object/keys.json", "--audience-key", "owner.key", "--chunks", chunks,
+		"--module", module, "--params", "params.json", "--recipient", "analyst.key.pub", "--out", name + ".grant",
+	}
+}
+
+// floors: the guest that got grants runs on, and meanwhile the log or the
+// policy ask for more than its release. It gets no other grant.
+func (p *party) floors(t *testing.T, a *appliance) {
+	q := *p
+	q.t = t
+	file, err := os.ReadFile(filepath.Join(release(t, p.init).folder, "release.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, id string
+		change   func(plan *publishtest.Plan)
+	}{
+		{"policyfloor", "REL-7", func(plan *publishtest.Plan) { plan.Policy.SVNFloor = 2 }},
+		{"logfloor", "REL-7", func(plan *publishtest.Plan) { plan.AddRevocation(t, 2, canon.Octets32{1}) }},
+		{"revoked", "REL-8", func(plan *publishtest.Plan) { plan.AddRevocation(t, 0, plan.Release.Digest) }},
+	} {
+		plan := publishtest.New(t, file, time.Now())
+		tt.change(plan)
+		published := plan.Publish(t)
+		q.write(tt.name+".bundle", published.Encode(t))
+		q.write(tt.name+".toml", published.Policy.Apply(t, q.read("unsigned.toml")))
+		q.challenge(tt.name+".challenge", "owner.key.pub")
+		q.evidence(a, tt.name+".challenge", tt.name+".evidence")
+		code, out := q.say(grantArgs(tt.name, tt.name+".bundle", tt.name+".toml", "1-2", "textstat.wasm")...)
+		if _, err := os.Stat(q.path(tt.name + ".grant")); code != 1 || !strings.Contains(out, "failed: "+tt.id) || err == nil {
+			t.Errorf("%s: exit code %d, want 1, %s and no grant: %s", tt.name, code, tt.id, out)
+		}
+	}
+	// And the release's proof can't be done without.
+	code, out := q.say(grantArgs("revoked", "unsigned.bundle", "unsigned.toml", "1-2", "textstat.wasm")...)
+	if code != 1 || !strings.Contains(out, "no release proof, no key") {
+		t.Errorf("unsigned: exit code %d: %s", code, out)
+	}
 }
 
 // run has the guest work under a grant, with some flags of the good case
@@ -127,6 +172,7 @@ func TestHostCannotSteal(t *testing.T) {
 	t.Run("shards", func(t *testing.T) { p.shards(t, a) })
 	t.Run("honest run", func(t *testing.T) { p.honestRun(t, a) })
 	t.Run("outside the grant", func(t *testing.T) { p.outside(t, a) })
+	t.Run("a floor that rose", func(t *testing.T) { p.floors(t, a) })
 	p.grant(a, "later", "1-2", "textstat.wasm")
 	t.Run("marker", func(t *testing.T) { p.noMarker(t, a, keptTPM) })
 	a.end(t)
