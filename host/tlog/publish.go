@@ -47,6 +47,9 @@ func (l *Log) load(storing context.Context) error {
 		return fmt.Errorf("the first %d entries have root %x, and %x was signed", old.Size, root, old.Root)
 	}
 	l.published.size = old.Size
+	if l.witnesses != nil {
+		l.witnesses.assume(old.Size)
+	}
 	return l.store.checkTiles(l.ctx, l.tree, 0, size)
 }
 

@@ -83,6 +83,14 @@ func newWitnesses(p *tlog.Policy, note func(string, ...any)) (*witnesses, error)
 	return w, nil
 }
 
+// assume sets what the witnesses cosigned last, as far as the log knows after a
+// start: the checkpoint that was published last.
+func (w *witnesses) assume(size int64) {
+	for _, x := range w.list {
+		x.size = size
+	}
+}
+
 // names lists a witness's names.
 func (w *witness) names() string {
 	return strings.Join(slices.Sorted(maps.Keys(w.keys)), ", ")
