@@ -220,3 +220,18 @@ func FuzzUnwrap(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkUnwrap is what a command waits for a key, at the work factor of new
+// files.
+func BenchmarkUnwrap(b *testing.B) {
+	wrapped, err := wrap([]byte(testSigner), testPassphrase, workFactor)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := unwrap("key", wrapped, fixed(testPassphrase)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
