@@ -254,6 +254,8 @@ func TestDecodeKeepsNothing(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(encode(f, content))
 	f.Add(encode(f, strings.Repeat("x", blockSize)))
+	f.Add(mustEncode(f, signed(2, 3, 2)))
+	f.Add(mustEncode(f, signed(0, 300, 0)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := Decode(b)
 		if err != nil {

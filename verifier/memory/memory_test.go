@@ -196,6 +196,7 @@ func TestDecodeRefuses(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"seen":[],"type":"safebox/memory/v1"}`))
 	f.Add([]byte(`{"seen":[{"key":"crl/aa","value":"18446744073709551615"},{"key":"time","value":"1795262400"}],"type":"safebox/memory/v1"}`))
+	f.Add([]byte(`{"logs":[{"origin":"a","root":"` + rootA + `","size":5}],"seen":[],"type":"safebox/memory/v1"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Decode(b)
 		if err != nil {
