@@ -39,7 +39,7 @@ const SubjectName = "release.json"
 // Sizes in bytes.
 const (
 	// MaxEntry bounds an entry. A log takes up to 65,535 (C2SP tlog-tiles,
-	// "Log Entries": the length is a uint16).
+	// "Log entries": the length is a uint16).
 	MaxEntry = 60 << 10
 	// MaxStatement bounds a statement, so that its base64 and 16 signatures
 	// of at most 192 bytes each fit in MaxEntry.
