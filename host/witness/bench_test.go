@@ -59,7 +59,7 @@ func BenchmarkFsync(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "state")
 	dir, err := os.Open(filepath.Dir(path))
 	must(b, err)
-	defer dir.Close()
+	defer func() { must(b, dir.Close()) }()
 	content := make([]byte, 400)
 	times := make([]time.Duration, 0, b.N)
 	for b.Loop() {

@@ -24,7 +24,7 @@ const (
 	fileMode    = 0o600
 )
 
-// ErrExists: a log is added once.
+// ErrExists says that a log is added once.
 var ErrExists = errors.New("the log has a state already")
 
 // folder keeps a file for each log. It is opened once: should somebody put

@@ -195,9 +195,15 @@ func TestAddOnce(t *testing.T) {
 	b.log.grow(t, 9, "main")
 	b.cosigned(t, b.log.step(t, 0, 3), b.log.checkpoint(t, 3))
 	before := b.file(t)
+	half := b.statePath() + tmpSuffix // as if the witness were writing just now
+	must(t, os.WriteFile(half, []byte("half"), 0o600))
 	if _, err := Add(b.dir, b.log.vkey); !errors.Is(err, ErrExists) {
 		t.Errorf("got %v, want %v", err, ErrExists)
 	}
+	if b, err := os.ReadFile(half); err != nil || string(b) != "half" {
+		t.Errorf("what the witness writes holds %q, %v", b, err)
+	}
+	must(t, os.Remove(half))
 	if !bytes.Equal(before, b.file(t)) {
 		t.Error("the state changed")
 	}

@@ -3,6 +3,7 @@ package witness
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -179,9 +180,8 @@ func submit(url string, body []byte) (status int, answer string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	defer r.Body.Close()
 	b, err := io.ReadAll(r.Body)
-	return r.StatusCode, string(b), err
+	return r.StatusCode, string(b), errors.Join(err, r.Body.Close())
 }
 
 // process is a witness in a process of its own.
@@ -200,7 +200,7 @@ func startChild(t testing.TB, dir, vkey, skey string) *process {
 	out, err := c.cmd.StdoutPipe()
 	must(t, err)
 	must(t, c.cmd.Start())
-	t.Cleanup(func() { c.cmd.Process.Kill() })
+	t.Cleanup(func() { c.cmd.Process.Kill() }) //nolint:errcheck // mostly it is gone by then
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("the witness did not start: %v", err)

@@ -70,10 +70,15 @@ func startSigsum(t testing.TB, logVkey string) *sigsumWitness {
 	must(t, cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
+	t.Cleanup(func() {
+		must(t, cmd.Process.Kill())
+		if err := <-ended; err == nil {
+			t.Error("sigsum-witness ended by itself")
+		}
+	})
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("tcp", addr); err == nil {
-			c.Close()
+			must(t, c.Close())
 			return &sigsumWitness{url: "http://" + addr, vkey: strings.TrimSpace(vkey)}
 		}
 		select {

@@ -57,7 +57,7 @@ type watched struct {
 	broken error // the state on disk is in doubt: nothing is signed any more
 }
 
-// ErrNoState: a log that the witness shall cosign for has no state.
+// ErrNoState says that a log which the witness shall cosign for has no state.
 var ErrNoState = errors.New("no state of this log in the folder")
 
 // Open takes the folder for this process and reads the state of every log.

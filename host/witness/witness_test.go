@@ -64,7 +64,7 @@ func newBench(t testing.TB, algorithms ...tlog.Algorithm) *bench {
 		t.Fatal(err)
 	}
 	b.open(t)
-	t.Cleanup(func() { b.w.Close() })
+	t.Cleanup(func() { b.w.Close() }) //nolint:errcheck // some tests closed it
 	return b
 }
 
@@ -399,4 +399,40 @@ func TestSeveralKeysOfALog(t *testing.T) {
 	b.cosigned(t, b.log.step(t, 0, 3), b.log.checkpoint(t, 3))
 	b.cosigned(t, second.step(t, 3, 6), second.checkpoint(t, 6))
 	b.cosigned(t, b.log.step(t, 6, 9), b.log.checkpoint(t, 9))
+}
+
+// TestStrangersLines: what is stored is the checkpoint and the log's own
+// signature, whatever lines came beside it.
+func TestStrangersLines(t *testing.T) {
+	b := newBench(t)
+	b.log.grow(t, 3, "main")
+	stranger := newTestLog(t, "stranger.example")
+	stranger.grow(t, 3, "main")
+	_, line, _ := strings.Cut(string(stranger.checkpoint(t, 3)), "\n\n")
+	b.cosigned(t, append(b.log.step(t, 0, 3), line...), b.log.checkpoint(t, 3))
+	if state := b.file(t); bytes.Contains(state, []byte("stranger")) || !bytes.Contains(state, b.log.checkpoint(t, 3)) {
+		t.Errorf("stored %q", state)
+	}
+	b.reopen(t)
+}
+
+// endless gives zeros and counts them.
+type endless struct{ n int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	clear(p)
+	e.n += len(p)
+	return len(p), nil
+}
+
+// TestBodyBounded: of a body without end no more is read than a request may
+// have.
+func TestBodyBounded(t *testing.T) {
+	b := newBench(t)
+	body := &endless{}
+	rec := httptest.NewRecorder()
+	b.w.Handler().ServeHTTP(rec, httptest.NewRequest("POST", "/add-checkpoint", body))
+	if rec.Code != http.StatusRequestEntityTooLarge || body.n > maxBody+64<<10 {
+		t.Errorf("got status %d after %d bytes, want 413 after %d", rec.Code, body.n, maxBody)
+	}
 }
