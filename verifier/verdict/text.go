@@ -34,8 +34,20 @@ func (v *Verdict) Text() string {
 	for _, w := range v.Waived {
 		fmt.Fprintf(&b, "waived  %s: %s\n", escape(w.What), escape(w.Reason))
 	}
+	if p := v.Published; p != nil {
+		fmt.Fprintf(&b, "release %s, svn %d, of log %s with %d entries at %s; rebuilt by %s\n",
+			escape(p.Version), p.SVN, escape(p.Origin), p.Size, p.time(), escape(fmt.Sprintf("%q", p.Rebuilt)))
+	}
 	b.WriteString(v.summary())
 	return b.String()
+}
+
+// time is the time for people, who want to know when there is none.
+func (p *Published) time() string {
+	if p.Time == "" {
+		return "no time"
+	}
+	return p.Time
 }
 
 // registers is how the IDs of the registers' checks begin: TPM-R4-sha256.

@@ -93,6 +93,45 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// TestPublished: how a release was published, in the table and as JSON: written
+// by hand.
+func TestPublished(t *testing.T) {
+	v := &Verdict{OK: true, Platform: "snp", At: "2026-01-31T12:00:00Z", Profile: "strict", Checks: []Check{}, Waived: []Waiver{}, Published: &Published{
+		Version: "1.2.3", SVN: 7, Origin: "log.example\x1b[31m", Size: 5, Root: "ab", Time: "2026-01-31T11:00:00Z", Rebuilt: []string{"A", "B & C"},
+	}}
+	want := `release 1.2.3, svn 7, of log log.exampleU+001B[31m with 5 entries at 2026-01-31T11:00:00Z; rebuilt by ["A" "B & C"]` +
+		"\naccepted: snp, 0 checks at 2026-01-31T12:00:00Z under policy strict\n"
+	if got := v.Text(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	b, err := v.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const member = `  "waived": [],
+  "published": {
+    "version": "1.2.3",
+    "svn": 7,
+    "origin": "log.example\u001b[31m",
+    "size": 5,
+    "root": "ab",
+    "time": "2026-01-31T11:00:00Z",
+    "rebuilt": [
+      "A",
+      "B & C"
+    ]
+  }
+}
+`
+	if !strings.HasSuffix(string(b), member) {
+		t.Errorf("got\n%s\nwant at its end\n%s", b, member)
+	}
+	v.Published.Time = ""
+	if got := v.Text(); !strings.Contains(got, "with 5 entries at no time; rebuilt") {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestFind(t *testing.T) {
 	v := example()
 	if c, ok := v.Check("FR-1"); !ok || c.Name != "nonce" {

@@ -1,6 +1,8 @@
 package page
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"safebox/verifier/verdict"
@@ -143,10 +145,7 @@ func (w *writer) moment(at string) {
 func (w *writer) files(v *verdict.Verdict) {
 	w.raw("<section aria-labelledby=\"files\">\n<h2 id=\"files\">What was checked</h2>\n",
 		"<p>SHA-256 of each file, and what the verdict says about itself. The same files and the same time give the same verdict anywhere.</p>\n<dl class=\"digests\">\n")
-	for _, f := range []struct {
-		name  literal
-		value string
-	}{
+	for _, f := range append([]digest{
 		{"Evidence", v.Evidence},
 		{"Policy", v.Policy},
 		{"Challenge", v.Challenge},
@@ -156,12 +155,32 @@ func (w *writer) files(v *verdict.Verdict) {
 		{"Way of booting", v.Boot},
 		{"Time", v.At},
 		{"Format", v.Type},
-	} {
+	}, publication(v.Published)...) {
 		w.raw("<div><dt>", f.name, "</dt><dd class=\"value\">")
 		w.text(f.value)
 		w.raw("</dd></div>\n")
 	}
 	w.raw("</dl>\n</section>\n")
+}
+
+// digest is a row of files.
+type digest struct {
+	name  literal
+	value string
+}
+
+// publication are the rows about how the release was published.
+func publication(p *verdict.Published) []digest {
+	if p == nil {
+		return nil
+	}
+	return []digest{
+		{"Version of the release", p.Version + ", security version " + strconv.FormatInt(p.SVN, 10)},
+		{"Log of releases", p.Origin + ", " + strconv.FormatInt(p.Size, 10) + " entries, all of them checked"},
+		{"Root of the log", p.Root},
+		{"Witnessed at", p.Time},
+		{"Rebuilt by", strings.Join(p.Rebuilt, ", ")},
+	}
 }
 
 // waivers writes what nobody checked, and by whose decision.
