@@ -105,7 +105,7 @@ func (f *bundleFlags) run(c *cobra.Command) error {
 	}
 	b, err := bundle.Encode(content)
 	if err != nil {
-		return cli.Failed(err, "")
+		return cli.Failed(err, "docs/format-bundle.md has the limits")
 	}
 	if err := output.File(f.out, writeBytes(b)); err != nil {
 		return err
@@ -164,7 +164,7 @@ func checkCheckpoint(log *tiles.Log, policy *tlog.Policy) error {
 	}
 	opened, err := policy.Open(log.Checkpoint)
 	if err != nil {
-		return cli.Failed(fmt.Errorf("--log-policy: %w", err), "")
+		return cli.Failed(fmt.Errorf("--log-policy: %w", err), "ask the log for its key, and by another way than the log itself")
 	}
 	if _, ok := policy.Quorum(opened.Cosignatures); !ok {
 		return cli.Failed(fmt.Errorf("--log-policy: checkpoint of %d entries: got cosignatures of %d listed witnesses, want a quorum", log.Tree.Size, len(opened.Cosignatures)),

@@ -43,16 +43,24 @@ func readFile(t testing.TB, name string) []byte {
 }
 
 // writeLog writes the files of a log as C2SP tlog-tiles has them, fewer than
-// 257 entries.
+// 256,000 entries.
 func writeLog(t testing.TB, checkpoint []byte, entries [][]byte) string {
 	t.Helper()
+	const width = 256
 	dir := t.TempDir()
-	var b []byte
-	for _, e := range entries {
-		b = append(binary.BigEndian.AppendUint16(b, uint16(len(e))), e...)
-	}
 	place(t, filepath.Join(dir, "checkpoint"), checkpoint)
-	place(t, filepath.Join(dir, fmt.Sprintf("tile/entries/000.p/%d", len(entries))), b)
+	for first := 0; first < len(entries); first += width {
+		list := entries[first:min(first+width, len(entries))]
+		var b []byte
+		for _, e := range list {
+			b = append(binary.BigEndian.AppendUint16(b, uint16(len(e))), e...)
+		}
+		name := fmt.Sprintf("tile/entries/%03d", first/width)
+		if len(list) < width {
+			name += fmt.Sprintf(".p/%d", len(list))
+		}
+		place(t, filepath.Join(dir, name), b)
+	}
 	return dir
 }
 

@@ -54,7 +54,7 @@ func (f *recordFlags) addSignature(c *cobra.Command, path, from string) error {
 		return err
 	}
 	if entry, err = record.AddSignature(entry, signer); err != nil {
-		return cli.Failed(fmt.Errorf("%s: %w", path, err), "")
+		return cli.Failed(fmt.Errorf("%s: %w", path, err), "each key signs a record once: safebox release show says which did")
 	}
 	return f.put(c, entry, signer)
 }
@@ -67,7 +67,7 @@ func checkAbout(r *record.Record, path, from string) error {
 	}
 	digests := recordDigests(r)
 	if len(digests) != 1 || digests[0] != want {
-		return cli.Failed(fmt.Errorf("%s is about another release: got %v, want %s of --release", path, digests, want), "")
+		return cli.Failed(fmt.Errorf("%s is about another release: got %v, want %s of --release", path, digests, want), "look at it before you sign: safebox release show")
 	}
 	return nil
 }
