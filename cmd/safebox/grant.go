@@ -138,11 +138,16 @@ func (f *grantFlags) run(stdout, stderr io.Writer) error {
 // needProof refuses a policy that would do without the release's proof. A
 // policy that is none is for the verdict to name.
 func needProof(file []byte) error {
-	if p, err := policy.Parse(file); err == nil && p.Release == policy.Unsigned {
+	if unsigned(file) {
 		return cli.Failed(fmt.Errorf("no grant: the policy says release = %q: no release proof, no key", policy.Unsigned),
 			"publish the release, and name its signers, rebuilders and log: safebox policy init --signer ... --rebuilder ... --log-policy FILE")
 	}
 	return nil
+}
+
+func unsigned(file []byte) bool {
+	p, err := policy.Parse(file)
+	return err == nil && p.Release == policy.Unsigned
 }
 
 // notGranted names what failed; the whole verdict is what safebox verify
