@@ -52,9 +52,8 @@ func (h *handler) static(w http.ResponseWriter, r *http.Request, path string) {
 const (
 	// maxLevel is the highest level that a tree of 2^63-1 entries has a tile at.
 	maxLevel = 63 / layout.TileHeight
-	// maxIndexPath bounds a tile's index in a path, in bytes: five groups of
-	// three digits, and a width.
-	maxIndexPath = 5*len("x000/") + len(".p/255")
+	// maxIndex is above every tile's index, and keeps its leaves countable.
+	maxIndex = 1 << 54
 )
 
 // tile names a tile or, at level 0, an entry bundle.
@@ -68,7 +67,7 @@ type tile struct {
 func parseTile(path string) (tile, bool) {
 	rest, ok := strings.CutPrefix(path, "tile/")
 	first, rest, cut := strings.Cut(rest, "/")
-	if !ok || !cut || len(rest) > maxIndexPath {
+	if !ok || !cut {
 		return tile{}, false
 	}
 	var level, index uint64
@@ -82,7 +81,7 @@ func parseTile(path string) (tile, bool) {
 		level, index, partial, err = layout.ParseTileLevelIndexPartial(first, rest)
 		form = layout.TilePath(level, index, partial)
 	}
-	if err != nil || form != path || level > maxLevel {
+	if err != nil || form != path || level > maxLevel || index >= maxIndex {
 		return tile{}, false
 	}
 	t := tile{level: int(level), index: int64(index), width: int64(partial)}
