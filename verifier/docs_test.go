@@ -7,6 +7,7 @@ import (
 
 	"safebox/verifier/check"
 	"safebox/verifier/nitro"
+	"safebox/verifier/published"
 	"safebox/verifier/snp"
 	"safebox/verifier/tdx"
 	"safebox/verifier/tpm/cloud"
@@ -26,7 +27,7 @@ func TestVerdictDocument(t *testing.T) {
 		}
 	}
 	for _, list := range [][]check.Definition{
-		policyDefinitions(), vendorDefinitions(), memoryDefinitions(), snp.Definitions(), tdx.Definitions(),
+		policyDefinitions(), vendorDefinitions(), memoryDefinitions(), published.Definitions(), snp.Definitions(), tdx.Definitions(),
 		nitro.Definitions(nitro.Enclave), cloud.Definitions(),
 	} {
 		for _, d := range list {

@@ -27,9 +27,13 @@ func verifyCommand() *cobra.Command {
 challenge and your policy, and prints every check with what it found. Nothing
 but the files, the clock (or --at) and this program decides: no network is used.
 
+Unless the policy says release = "unsigned", the bundle must prove that the release
+was published: signed, rebuilt by others, in a witnessed log, revoked by nobody.
+
 On SEV-SNP and TDX the vendors' certificates and revocation lists are needed:
-the machine may send them along, or --collateral names them. --memory keeps the
-newest numbers and times that were seen, so that old documents are noticed.
+machine or bundle may bring them, or --collateral names them. --memory keeps the
+newest numbers and times and the log's tree that were seen, so that old documents
+and a log that forks are noticed.
 
 On a machine with a TPM alone the attestation key must be shown to live in a TPM: by the answer to a
 challenge that was made with --enroll, or by the pin (--ak) that --write-ak
