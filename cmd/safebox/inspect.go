@@ -26,6 +26,8 @@ func inspectCommand() *cobra.Command {
   endorsements       certificates and revocation lists (PEM, DER, hex, base64), Intel's
                      TCB infos and QE identities, collateral bundles, rollback memory
   what is exchanged  challenges, object manifests, receipts
+  what is published  release records, rebuild records, revocations, proofs and checkpoints
+                     of logs, log policies, public keys of signers, logs and witnesses
 
 Every file is read strictly: an error means that it is damaged or that two
 readers could see different things in it.
