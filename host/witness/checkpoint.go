@@ -14,6 +14,10 @@ import (
 // cosignature lies.
 const maxStepBack = 10
 
+// sayAgain is after how many seconds the operator is told again of a log whose
+// requests bring no new evidence.
+const sayAgain = 60
+
 // Refusal is the answer to a request that gets no cosignature, with the HTTP
 // status of C2SP tlog-witness.
 type Refusal struct {
@@ -144,12 +148,16 @@ func (w *Witness) keep(l *watched, kind string, c *tlog.Checkpoint, body []byte)
 	path, err := w.folder.keep(c.Origin, &evidence{
 		kind: kind, time: w.now().Unix(), held: l.state.checkpoint, request: body, size: c.Size, root: c.Root,
 	})
+	now := w.now().Unix()
 	switch {
 	case err != nil:
 		w.say("error: keeping evidence against %q: %v", c.Origin, err)
+	case path == "" && now-l.told < sayAgain && now >= l.told:
+		return // a log that is refused tries again every second
 	case path == "":
-		path = "none: kept already, or no room"
+		path = "kept already, or no room"
 	}
+	l.told = now
 	if kind == kindFork {
 		w.say("FORK: log %q signed two trees of size %d: root %x was cosigned, root %x is refused; evidence: %s",
 			c.Origin, c.Size, l.state.root, c.Root, path)

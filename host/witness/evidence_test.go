@@ -136,3 +136,36 @@ func TestEvidenceFails(t *testing.T) {
 		t.Errorf("the operator heard %q", said)
 	}
 }
+
+// TestForkAgain: of a fork that is sent again and again the operator hears
+// once a minute, of a new one at once.
+func TestForkAgain(t *testing.T) {
+	b := newBench(t)
+	b.log.grow(t, 9, "main")
+	b.cosigned(t, b.log.step(t, 0, 5), b.log.checkpoint(t, 5))
+	other := &testLog{signer: b.log.signer, vkey: b.log.vkey}
+	other.grow(t, 5, "third")
+	steps := []struct {
+		at   int64
+		log  *testLog
+		want int // times that the operator heard of a fork until now
+	}{
+		{0, forked(t, b.log), 1},
+		{1, forked(t, b.log), 1},
+		{2, other, 2},
+		{3, other, 2},
+		{61, other, 2},
+		{62, forked(t, b.log), 3},
+		{63, other, 3},
+		{10, other, 4}, // the clock went back: rather too often
+	}
+	for _, s := range steps {
+		b.clock(testTime + s.at)
+		if a := b.post(t, s.log.step(t, 5, 5)); a.Status != 409 {
+			t.Errorf("at %d: got %v, want 409", s.at, a)
+		}
+		if got := strings.Count(b.spoken(), "FORK"); got != s.want {
+			t.Errorf("at %d: the operator heard of a fork %d times, want %d", s.at, got, s.want)
+		}
+	}
+}

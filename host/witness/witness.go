@@ -55,6 +55,7 @@ type watched struct {
 	mu     sync.Mutex // held from comparing the old size until the new state is on disk
 	state  *state
 	broken error // the state on disk is in doubt: nothing is signed any more
+	told   int64 // when the operator was told of evidence, Unix seconds
 }
 
 // ErrNoState says that a log which the witness shall cosign for has no state.
