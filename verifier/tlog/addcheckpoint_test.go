@@ -68,7 +68,7 @@ func TestDecodeAddCheckpointRefuses(t *testing.T) {
 		{"unsigned checkpoint", "old 1\n\n" + sofa[:strings.Index(sofa, "\n\n")+1], "checkpoint"},
 		{"no checkpoint", "old 1\n\n", "checkpoint"},
 		{"two empty lines", "old 1\n\n\n" + sofa, "checkpoint"},
-		{"too long", "old 1\n\n" + strings.Repeat("a", tlog.MaxAddCheckpoint), "at most"},
+		{"too long", "old 1\n\n" + strings.Repeat("a", tlog.MaxAddCheckpoint), "decoding request: got"},
 	} {
 		_, err := tlog.DecodeAddCheckpoint([]byte(tt.body))
 		wantError(t, tt.name, err, tt.want)

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"filippo.io/mldsa"
+
+	"safebox/verifier/dsse"
 )
 
 // Algorithm is a note's signature type (signed-note, "Signature types").
@@ -86,6 +88,9 @@ func newKey(name string, algorithm Algorithm, public []byte) (Key, error) {
 	case Ed25519, CosignatureEd25519:
 		if len(public) != ed25519.PublicKeySize {
 			return Key{}, fmt.Errorf("%v key: got %d bytes, want %d", algorithm, len(public), ed25519.PublicKeySize)
+		}
+		if _, err := dsse.NewPublicKey(ed25519.PublicKey(public)); err != nil { // on the curve and of large order
+			return Key{}, fmt.Errorf("%v key: %w", algorithm, err)
 		}
 	case CosignatureMLDSA44:
 		if len(public) != mldsa44PublicSize {

@@ -114,6 +114,13 @@ func TestParseKeyRefuses(t *testing.T) {
 			t.Errorf("%s: library: got error %v, want lenient %v", tt.name, err, tt.lenient)
 		}
 	}
+	// Points of order 1 and 4, under which anybody can sign (RFC 8032, section 5.1.3: the y-coordinates 1 and 0).
+	for _, a := range []byte{1, 4} {
+		for _, y := range []byte{0, 1} {
+			_, err := tlog.ParseKey("a+00000000+" + base64.StdEncoding.EncodeToString(append([]byte{a, y}, make([]byte, 31)...)))
+			wantError(t, "key of small order", err, "order")
+		}
+	}
 	// Nothing checks the ID of a cosigner's key in formats v0.1.1.
 	wrong := strings.Replace(remoraKey, "+da77ade7+", "+00000000+", 1)
 	if _, err := formats.NewVerifierForCosignatureV1(wrong); err != nil {
@@ -131,6 +138,7 @@ func TestSecretKeysRefused(t *testing.T) {
 		{"cut", tesseraSecret[:at], "PRIVATE+KEY"},
 		{"newline inside", tesseraSecret[:at+9] + "\n" + tesseraSecret[at+9:], "base64"},
 		{"short", tesseraSecret[:at+1] + "AeymY/SZ", "base64"},
+		{"seed of 33 bytes", tesseraSecret[:at+1] + base64.StdEncoding.EncodeToString(append([]byte{1}, make([]byte, 33)...)), "base64"},
 		{"loose bits", tesseraSecret[:at+1] + loose(t, base64.StdEncoding.EncodeToString(append([]byte{1}, make([]byte, 31)...))), "base64"},
 		{"another ID", strings.Replace(tesseraSecret, "33d7b496", "33d7b497", 1), "key ID"},
 		{"upper-case ID", strings.Replace(tesseraSecret, "33d7b496", "33D7B496", 1), "key ID"},

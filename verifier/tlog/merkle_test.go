@@ -102,6 +102,8 @@ func TestKnownConsistency(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+	wantError(t, "backwards", tlog.CheckConsistency(nil, 8, next.Root, 5, old.Root), "old size")
+	wantError(t, "negative", tlog.CheckConsistency(nil, -1, old.Root, 8, next.Root), "old size")
 	if err := tlog.CheckConsistency(nil, 8, next.Root, 8, next.Root); err != nil {
 		t.Errorf("the same tree: %v", err)
 	}
@@ -206,6 +208,18 @@ func TestChangedProofs(t *testing.T) {
 			t.Fatalf("index %d of %d, %d hashes: got %v, merkle %v", index, of, len(hashes), got, want)
 		}
 	}
+}
+
+// A proof in a larger tree is none in a smaller one, though its hashes lead to
+// the root.
+func TestProofsOfLargerTrees(t *testing.T) {
+	all := leaves(8)
+	err := tlog.CheckInclusion([][32]byte{all[0]}, 0, all[1], 1, tlog.RootHash(all[:2]))
+	wantError(t, "entry 1 of 2 as 0 of 1", err, "want fewer")
+	err = tlog.CheckInclusion(tlog.Inclusion(all, 6), 2, all[6], 4, tlog.RootHash(all))
+	wantError(t, "entry 6 of 8 as 2 of 4", err, "want fewer")
+	err = tlog.CheckConsistency(tlog.Consistency(all, 7), 3, tlog.RootHash(all[:7]), 4, tlog.RootHash(all))
+	wantError(t, "from 7 to 8 as from 3 to 4", err, "want fewer")
 }
 
 func FuzzCheckInclusion(f *testing.F) {

@@ -89,9 +89,6 @@ func (p *Policy) Quorum(cosignatures []Cosignature) (at int64, ok bool) {
 	if p.quorum == quorumNone {
 		return 0, true
 	}
-	if p.quorum < 0 || p.quorum >= len(p.nodes) {
-		return 0, false
-	}
 	latest := slices.Clone(cosignatures)
 	slices.SortStableFunc(latest, func(a, b Cosignature) int {
 		switch {

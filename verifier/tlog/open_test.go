@@ -2,6 +2,7 @@ package tlog_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -12,8 +13,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	formats "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
 
+	"safebox/verifier/dsse"
 	"safebox/verifier/tlog"
 )
 
@@ -59,8 +62,11 @@ func TestOpen(t *testing.T) {
 	stranger := cosigner(t, "a.example", tlog.CosignatureEd25519, 9) // the name, but not the key
 	sameKey := cosigner(t, "c.example", tlog.CosignatureEd25519, 2)  // the key, but not the name
 	more := cosigned(t, cosigned(t, full, stranger, now), sameKey, now)
+	for _, k := range []tlog.Key{o.log.Key(), o.a.Key(), o.b.Key()} { // a listed ID under another name
+		more = append(more, tlog.Signature{Name: "d.example", ID: k.ID, Sig: []byte{1}}.String()...)
+	}
 	if again, err := o.policy.Open(more); err != nil || !cmp.Equal(got, again) {
-		t.Errorf("with two strangers: got %+v, %v", again, err)
+		t.Errorf("with strangers: got %+v, %v", again, err)
 	}
 	for name, note := range map[string][]byte{"log alone": o.bare, "strangers": cosigned(t, cosigned(t, o.bare, stranger, now), sameKey, now)} {
 		opened, err := o.policy.Open(note)
@@ -179,7 +185,8 @@ func TestOneWitnessCountsOnce(t *testing.T) {
 }
 
 // An ML-DSA-44 cosignature of time 0 is a cosignature (tlog-cosignature,
-// "ML-DSA-44 signed message"): the caller sees the time and decides.
+// "ML-DSA-44 signed message"): the caller sees the time and decides. One of a
+// subtree that is not the whole tree is none. The library signs both.
 func TestTimeZeroAndFuture(t *testing.T) {
 	o := newOpening(t)
 	future := cosigned(t, o.bare, o.a, 1<<63-1)
@@ -187,9 +194,33 @@ func TestTimeZeroAndFuture(t *testing.T) {
 	if err != nil || !cmp.Equal(opened.Cosignatures, []tlog.Cosignature{{Witness: "a", Time: 1<<63 - 1}}) {
 		t.Errorf("far future: got %+v, %v", opened, err)
 	}
-	at, ok := o.policy.Quorum([]tlog.Cosignature{{Witness: "a", Time: 1<<63 - 1}, {Witness: "b", Time: 0}})
-	if !ok || at != 0 {
+	skey, _, err := tlog.GenerateWitnessKey("b.example", tlog.CosignatureMLDSA44, seed(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := formats.NewMLDSASigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mustDecode(t, o.bare)
+	subtree := func(start uint64) []byte {
+		sig, err := theirs.SignSubtree(0, c.Origin, start, uint64(c.Size), c.Root[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(bytes.Clone(future), tlog.Signature{Name: "b.example", ID: o.b.Key().ID, Sig: sig}.String()...)
+	}
+	opened, err = o.policy.Open(subtree(0))
+	want := []tlog.Cosignature{{Witness: "a", Time: 1<<63 - 1}, {Witness: "b", Time: 0}}
+	if err != nil || !cmp.Equal(opened.Cosignatures, want) {
+		t.Fatalf("time 0: got %+v, %v, want %+v", opened, err, want)
+	}
+	if at, ok := o.policy.Quorum(opened.Cosignatures); !ok || at != 0 {
 		t.Errorf("quorum with a time of 0: got %d, %v, want 0, true", at, ok)
+	}
+	var refused *tlog.CosignerError
+	if _, err := o.policy.Open(subtree(4)); !errors.As(err, &refused) || refused.Witness != "b" {
+		t.Errorf("subtree from 4: got %v, want a *CosignerError", err)
 	}
 }
 
@@ -261,7 +292,7 @@ func colliding(t testing.TB) (a, b tlog.Key) {
 		binary.BigEndian.PutUint32(public, i)
 		sum := sha256.Sum256(append([]byte("name\n\x04"), public...))
 		id := binary.BigEndian.Uint32(sum[:])
-		if other, ok := seen[id]; ok {
+		if other, ok := seen[id]; ok && isKey(other) && isKey(public) {
 			vkey := func(public []byte) string {
 				return fmt.Sprintf("name+%08x+%s", id, base64.StdEncoding.EncodeToString(append([]byte{4}, public...)))
 			}
@@ -271,6 +302,12 @@ func colliding(t testing.TB) (a, b tlog.Key) {
 	}
 	t.Fatal("no collision found")
 	return a, b
+}
+
+// isKey says whether the bytes are a point that can be an Ed25519 key.
+func isKey(public []byte) bool {
+	_, err := dsse.NewPublicKey(ed25519.PublicKey(public))
+	return err == nil
 }
 
 // FuzzOpen: Policy.Open agrees with the library about who signed.

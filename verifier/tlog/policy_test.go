@@ -259,8 +259,8 @@ func TestPolicyLimits(t *testing.T) {
 	}
 }
 
-// FuzzParsePolicy: what is read has one quorum and members of one group at
-// most, and the library reads it too.
+// FuzzParsePolicy: in what is read, no key is there twice, all witnesses together
+// are a quorum, and none is only where none is asked for.
 func FuzzParsePolicy(f *testing.F) {
 	text, _ := example(f)
 	for _, s := range []string{text, withURLs(text), "quorum none\n", "# c\n\tquorum  none \n"} {

@@ -87,7 +87,7 @@ func TestDecodeProofRefuses(t *testing.T) {
 		{"two empty lines", head + "index 1\n\n\n" + sofa, "line 1 is empty", true},
 		{"text after it", head + "index 1\n\n" + sofa + "\n", "newline", true},
 		{"empty line before the index", head + "\nindex 1\n\n" + sofa, "no index", false},
-		{"too long", head + "index 1\n\n" + strings.Repeat("a", tlog.MaxProof), "at most", false},
+		{"too long", head + "index 1\n\n" + strings.Repeat("a", tlog.MaxProof), "decoding proof: got", false},
 	} {
 		_, err := tlog.DecodeProof([]byte(tt.proof))
 		wantError(t, tt.name, err, tt.want)
