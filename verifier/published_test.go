@@ -11,13 +11,13 @@ import (
 
 // published gives the captured session a bundle that was published, and a
 // policy that wants one.
-func withPublication(t testing.TB, in Input, make func(release []byte, at time.Time) *publishtest.Publication) Input {
+func withPublication(t testing.TB, in Input, publish func(release []byte, at time.Time) *publishtest.Publication) Input {
 	t.Helper()
 	b, err := bundle.Decode(in.Bundle)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := make(b.Release, in.At)
+	p := publish(b.Release, in.At)
 	in.Bundle, in.Policy = p.Encode(t), p.Policy.Apply(t, in.Policy)
 	return in
 }

@@ -81,8 +81,10 @@ func TestIntact(t *testing.T) {
 		t.Errorf("waived: %+v", v.Waived)
 	}
 	want := []check.Observation{
-		{Key: "tlog-size/" + publishtest.Origin, Value: 4}, {Key: "tlog-time/" + publishtest.Origin, Value: uint64(at().Unix())},
-		{Key: "time", Value: uint64(at().Unix())}, {Key: "log-svn/" + publishtest.Origin, Value: 1},
+		{Key: "tlog-size/" + publishtest.Origin, Value: 4},
+		{Key: "tlog-time/" + publishtest.Origin, Value: uint64(at().Unix())},
+		{Key: "time", Value: uint64(at().Unix())},
+		{Key: "log-svn/" + publishtest.Origin, Value: 1},
 		{Key: "signer-svn/" + publishtest.Publisher(t).Public().ID(), Value: 1},
 	}
 	if got := log.Observations(); !slices.Equal(got, want) {

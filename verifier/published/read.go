@@ -32,7 +32,7 @@ func (c *checker) readProofs() {
 		c.log.Fail("LOG-1", want, "no release.tlog-proof")
 		return
 	}
-	proof, err := tlog.DecodeProof(b.Proof)
+	proof, err := decodeProof(b.Proof)
 	if err != nil {
 		c.log.Fail("LOG-1", want, "release.tlog-proof: "+err.Error())
 		return
@@ -44,13 +44,26 @@ func (c *checker) readProofs() {
 	}
 	c.proof, c.checkpoint = proof, checkpoint
 	for i, r := range b.Rebuilds {
-		p, err := tlog.DecodeProof(r.Proof)
+		p, err := decodeProof(r.Proof)
 		if err != nil {
 			c.log.Fail("LOG-1", want, fmt.Sprintf("proof of rebuild %d: %v", i+1, err))
 		}
 		c.rebuildProofs = append(c.rebuildProofs, p)
 	}
 	c.log.Pass("LOG-1", want, fmt.Sprintf("%d proofs", 1+len(b.Rebuilds)))
+}
+
+// decodeProof reads a proof without extra data: nobody signs it, and nothing here
+// has a use for it.
+func decodeProof(b []byte) (*tlog.Proof, error) {
+	p, err := tlog.DecodeProof(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Extra) > 0 {
+		return nil, fmt.Errorf("got %d bytes of extra data, want none", len(p.Extra))
+	}
+	return p, nil
 }
 
 // readEntries, step 1: REC-1 to REC-4 of every entry. What is in the log and
