@@ -17,7 +17,7 @@ func publication(t testing.TB) (*publishtest.Plan, *publishtest.Publication) {
 	return plan, plan.Publish(t)
 }
 
-// logged are the files of a publication by what they are.
+// loggedFiles are the files of a publication by what they are.
 func loggedFiles(t testing.TB) map[string][]byte {
 	t.Helper()
 	plan, p := publication(t)
@@ -115,21 +115,4 @@ func TestLoggedDamaged(t *testing.T) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, tt.want)
 		}
 	}
-}
-
-// FuzzLogged: like FuzzEvidence, from what lies in a release log.
-func FuzzLogged(f *testing.F) {
-	for _, b := range loggedFiles(f) {
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := Bytes(b)
-		if err != nil {
-			return
-		}
-		harmless(t, r)
-		if limit := 64 * (len(b) + 1024); size(r.Items) > limit {
-			t.Errorf("%s: got %d bytes of items from %d, want at most %d", r.Kind, size(r.Items), len(b), limit)
-		}
-	})
 }
