@@ -3,17 +3,18 @@
 // trust policies, bundles of entries and requests for cosignatures. It does no
 // input or output, and a time is always an argument.
 //
-// It implements these documents of the Community Cryptography Specification
-// Project (c2sp.org), each in the revision that docs/format-log.md names:
+// It implements these documents of C2SP (c2sp.org; the revision is the commit
+// of github.com/C2SP/C2SP that was read):
 //
-//   - signed-note: notes, verifier keys and signer keys;
-//   - tlog-checkpoint: the text that a log signs;
-//   - tlog-cosignature: Ed25519 (type 0x04) and ML-DSA-44 (0x06) cosignatures
-//     of a whole tree;
-//   - tlog-policy: which logs and how many of which witnesses count;
-//   - tlog-proof: one entry's proof as a file;
-//   - tlog-tiles: entry bundles and their paths;
-//   - tlog-witness: the body of an add-checkpoint request;
+//   - signed-note, 055287621bf3: notes, verifier keys and signer keys;
+//   - tlog-checkpoint, 2793893976c8: the text that a log signs;
+//   - tlog-cosignature, 01194db11950: Ed25519 (type 0x04) and ML-DSA-44 (0x06)
+//     cosignatures of a whole tree;
+//   - tlog-policy, 13027eee7f3f: which logs and how many of which witnesses
+//     count;
+//   - tlog-proof, 0065ea5b7161: one entry's proof as a file;
+//   - tlog-tiles, 0ad71eb1f1b9: entry bundles and their paths;
+//   - tlog-witness, 055270b59288: the body of an add-checkpoint request;
 //
 // and the Merkle tree of RFC 6962, section 2.1.
 //
