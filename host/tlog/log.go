@@ -29,7 +29,6 @@ import (
 
 	sumdb "golang.org/x/mod/sumdb/tlog"
 
-	"github.com/transparency-dev/tessera"
 	"github.com/transparency-dev/tessera/api/layout"
 
 	"safebox/host/lockfile"
@@ -79,10 +78,13 @@ type Log struct {
 	cancel    context.CancelFunc
 	wake      chan struct{} // there may be something to publish
 	done      chan struct{} // the publisher is gone
+	feed      chan struct{} // there may be something in waiting
+	fed       chan struct{} // the feeder is gone
 
 	mu        sync.Mutex
 	tree      *tree
-	pending   map[sumdb.Hash]*pending // given to the store, not in tree yet
+	pending   map[sumdb.Hash]*pending // not in tree yet
+	waiting   []*pending              // those of them that the store has not been given
 	published published
 	news      chan struct{} // closed when a checkpoint is published, or all is over
 	err       error         // why the log stopped
@@ -97,6 +99,7 @@ type published struct {
 
 // pending is an entry on its way to the disk.
 type pending struct {
+	entry []byte
 	done  chan struct{}
 	index int64
 	err   error
@@ -149,6 +152,7 @@ func Open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening log %s: %w", o.Dir, err)
 	}
+	go l.feeder()
 	go l.publisher()
 	return l, nil
 }
@@ -167,6 +171,7 @@ func open(o Options) (_ *Log, err error) {
 	l := &Log{
 		o: o, tree: newTree(), pending: map[sumdb.Hash]*pending{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}), news: make(chan struct{}),
+		feed: make(chan struct{}, 1), fed: make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	storing, endStore := context.WithCancel(context.Background())
@@ -242,15 +247,12 @@ func (l *Log) place(ctx context.Context, entry []byte) (index int64, created boo
 	}
 	p, ok := l.pending[leaf]
 	if !ok {
-		p = &pending{done: make(chan struct{})}
+		p = &pending{entry: entry, done: make(chan struct{})}
 		l.pending[leaf] = p
-		l.storing.Add(1)
+		l.waiting = append(l.waiting, p)
+		signal(l.feed)
 	}
 	l.mu.Unlock()
-	if !ok {
-		// Not the caller's context: the entry goes its way when the caller is gone.
-		go l.settle(p, l.store.add(context.WithoutCancel(ctx), tessera.NewEntry(entry)))
-	}
 	select {
 	case <-p.done:
 		return p.index, !ok, p.err
@@ -261,21 +263,11 @@ func (l *Log) place(ctx context.Context, entry []byte) (index int64, created boo
 	}
 }
 
-// settle waits until an entry is integrated. After a storage error nothing in
-// memory can be relied on (what a failed fsync left on disk is unknown): the
-// log stops, and reads the disk when it is opened again.
-func (l *Log) settle(p *pending, future tessera.IndexFuture) {
-	defer l.storing.Done()
-	i, err := future()
-	if err != nil {
-		l.fail(fmt.Errorf("storing an entry: %w", err))
-		p.err = ErrStopped
-	}
-	p.index = int64(i.Index)
-	close(p.done)
+// signal tells a goroutine that there is work; it may have been told already.
+func signal(c chan<- struct{}) {
 	select {
-	case l.wake <- struct{}{}:
-	default: // the publisher has been told already
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -356,6 +348,6 @@ var errClosed = errors.New("closed")
 func (l *Log) Close() error {
 	l.fail(errClosed)
 	<-l.done
-	l.storing.Wait() // whoever has the folder next is its only writer
+	<-l.fed // whoever has the folder next is its only writer
 	return l.release()
 }

@@ -101,7 +101,7 @@ func (l *Log) publisher() {
 				l.note("a quorum of witnesses cosigns again")
 			}
 			short = false
-			l.sleep(l.o.Refresh-time.Since(l.published.at), l.wake)
+			l.sleep(l.due(time.Now()), l.wake)
 		case errors.As(err, &quorum):
 			if !short {
 				l.note("%v; trying again every %v", err, retryTime)
@@ -112,6 +112,15 @@ func (l *Log) publisher() {
 			l.fail(fmt.Errorf("publishing a checkpoint: %w", err))
 		}
 	}
+}
+
+// due is how long from now the cosignatures are to be made anew. Where there
+// are none, it is any long time.
+func (l *Log) due(now time.Time) time.Duration {
+	if l.witnesses == nil || l.published.size == 0 {
+		return l.o.Refresh
+	}
+	return l.published.at.Add(l.o.Refresh).Sub(now)
 }
 
 // sleep waits, at most until wake or the log's end.
@@ -136,7 +145,7 @@ func (l *Log) publish() error {
 		return err
 	}
 	old := l.published // only this goroutine writes it
-	if size == old.size && (l.witnesses == nil || size == 0 || time.Since(old.at) < l.o.Refresh) {
+	if size == old.size && (l.witnesses == nil || size == 0 || l.due(time.Now()) > 0) {
 		return nil
 	}
 	if err := l.store.checkTiles(l.ctx, l.tree, old.size, size); err != nil {

@@ -22,8 +22,9 @@ const (
 	// the tree ends on a tile's edge, and a batch of 256 that was killed half-way
 	// leaves such a tile behind.
 	batchSize = 255
-	// batchAge is how long an entry waits for others to share its fsyncs.
-	batchAge = 5 * time.Millisecond
+	// batchAge is how long tessera waits for more of a batch, which the feeder
+	// gives it at once.
+	batchAge = time.Millisecond
 
 	// never is longer than any clock and any file time can be apart: tessera
 	// publishes no checkpoint, because we do (see publisher).
@@ -35,7 +36,7 @@ const (
 // state are written with O_SYNC under temporary names, renamed, and their
 // folders synced, in this order (tessera 1.0.4, storage/posix).
 type store struct {
-	add    tessera.AddFn
+	add    func(entry []byte) tessera.IndexFuture
 	reader tessera.LogReader
 }
 
@@ -54,7 +55,8 @@ func openStore(ctx context.Context, dir, origin string) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{add: a.Add, reader: reader}, nil
+	add := func(entry []byte) tessera.IndexFuture { return a.Add(ctx, tessera.NewEntry(entry)) }
+	return &store{add: add, reader: reader}, nil
 }
 
 // noSigner stands where tessera wants a signer, and signs nothing.

@@ -350,6 +350,28 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// TestDue: a log that has nothing to cosign rests all the same.
+func TestDue(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for name, tt := range map[string]struct {
+		witnesses *witnesses
+		published published
+		want      time.Duration
+	}{
+		"no witnesses, nothing yet": {nil, published{}, time.Minute},
+		"no witnesses, long ago":    {nil, published{size: 1, at: now.Add(-time.Hour)}, time.Minute},
+		"empty log":                 {&witnesses{}, published{}, time.Minute},
+		"just now":                  {&witnesses{}, published{size: 1, at: now}, time.Minute},
+		"a while ago":               {&witnesses{}, published{size: 1, at: now.Add(-50 * time.Second)}, 10 * time.Second},
+		"too long ago":              {&witnesses{}, published{size: 1, at: now.Add(-61 * time.Second)}, -time.Second},
+	} {
+		l := Log{o: Options{Refresh: time.Minute}, witnesses: tt.witnesses, published: tt.published}
+		if got := l.due(now); got != tt.want {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
 // TestBadWitness: whatever a witness answers, only its own valid cosignature
 // gets into the checkpoint, and the log goes on.
 func TestBadWitness(t *testing.T) {
