@@ -1,6 +1,7 @@
 package logged
 
 import (
+	"bytes"
 	"os"
 	"strconv"
 	"strings"
@@ -114,6 +115,10 @@ func TestBundleFaults(t *testing.T) {
 	forked.Rebuilds = append([]bundle.Rebuild{{Record: p.Log.Entries[1], Proof: later.Proof(1, later.Checkpoint(t))}}, forked.Rebuilds[1:]...)
 	other := *p.Bundle
 	other.Release = []byte("{}")
+	// The root is that of the entries, the size is not: only proofs would notice.
+	body := bytes.Replace(p.Log.Body(), []byte("\n7\n"), []byte("\n8\n"), 1)
+	sized := *p.Bundle
+	sized.Proof = bytes.Replace(p.Bundle.Proof, p.Checkpoint, publishtest.SignCheckpoint(t, p.Log.Name, body), 1)
 	low := plan.Revoke(2, [32]byte{9})
 	plan.After = [][]byte{publishtest.Entry(t, &low, publishtest.Publisher(t))}
 	for name, tt := range map[string]struct {
@@ -121,6 +126,7 @@ func TestBundleFaults(t *testing.T) {
 		want   string
 	}{
 		"checkpoint": {&forked, "rebuild record: the proof for entry 1 is not one"},
+		"size":       {&sized, "the entries are not those of the checkpoint"},
 		"release":    {&other, "release record: is about another release"},
 	} {
 		encoded, err := bundle.Encode(tt.bundle)
