@@ -360,6 +360,29 @@ func TestKilledBatch(t *testing.T) {
 	checkWithFsck(t, base, verifier)
 }
 
+// TestTileEdge: why batchSize is below 256. A batch of 256 that was killed when
+// the tree ended on a tile's edge would leave a full tile, which tessera takes
+// for the beginning of the next one. Were there such a tile, no checkpoint
+// would be signed over it.
+func TestTileEdge(t *testing.T) {
+	l := newLab(t)
+	l.batches(t, 256)
+	if err := os.WriteFile(filepath.Join(l.Dir, "tile/0/001"), bytes.Repeat([]byte{7}, 256*32), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log := l.open(t)
+	if r, err := log.Append(t.Context(), l.entry(t, 256)); !errors.Is(err, ErrStopped) {
+		t.Errorf("got %+v, %v: tessera is mended, batches may be larger", r, err)
+	}
+	if err := log.Err(); err == nil || !strings.Contains(err.Error(), "tile 0/1 of width 1: got 8192 bytes") {
+		t.Errorf("got %v", err)
+	}
+	c, err := tlog.DecodeCheckpoint(log.Checkpoint())
+	if err != nil || c.Size != 256 {
+		t.Errorf("published: %+v, %v", c, err)
+	}
+}
+
 // TestStorageError: the log ends when the disk fails, acknowledges nothing
 // more, and goes on after a restart.
 func TestStorageError(t *testing.T) {

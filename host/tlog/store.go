@@ -26,6 +26,8 @@ const (
 	// gives it at once.
 	batchAge = time.Millisecond
 
+	_ = uint(layout.TileWidth - 1 - batchSize) // does not compile otherwise
+
 	// never is longer than any clock and any file time can be apart: tessera
 	// publishes no checkpoint, because we do (see publisher).
 	never = 200 * 365 * 24 * time.Hour

@@ -116,7 +116,7 @@ func (w *witnesses) cosign(ctx context.Context, c *tlog.Checkpoint, note []byte,
 	}
 	got := map[string]tlog.Signature{}
 	var failures []error
-	reached := false
+	reached := w.quorum(got, cancel)
 	for range w.list {
 		a := <-answers // each comes: ctx ends them
 		a.from.size = a.size
@@ -125,11 +125,7 @@ func (w *witnesses) cosign(ctx context.Context, c *tlog.Checkpoint, note []byte,
 		}
 		w.remark(a)
 		maps.Copy(got, a.got)
-		if _, ok := w.policy.Quorum(signers(got)); ok && !reached {
-			reached = true
-			late := time.AfterFunc(lateTime, cancel)
-			defer late.Stop()
-		}
+		reached = reached || w.quorum(got, cancel)
 	}
 	if !reached {
 		return nil, &QuorumError{Size: c.Size, Got: len(got), Err: errors.Join(failures...)}
@@ -142,14 +138,19 @@ func (w *witnesses) cosign(ctx context.Context, c *tlog.Checkpoint, note []byte,
 	return note, nil
 }
 
-// signers is who cosigned, as Policy.Quorum wants it. Times don't matter here:
-// how old they may be is for those who rely on the log.
-func signers(got map[string]tlog.Signature) []tlog.Cosignature {
+// quorum says whether those who cosigned are enough; then the others have
+// lateTime to follow. The times that they put into their cosignatures don't
+// matter here: how old they may be is for those who rely on the log.
+func (w *witnesses) quorum(got map[string]tlog.Signature, cancel context.CancelFunc) bool {
 	var list []tlog.Cosignature
 	for name := range got {
 		list = append(list, tlog.Cosignature{Witness: name, Time: 1})
 	}
-	return list
+	_, ok := w.policy.Quorum(list)
+	if ok {
+		time.AfterFunc(lateTime, cancel)
+	}
+	return ok
 }
 
 // remark tells, once each time, that a witness fails or is well again.

@@ -318,6 +318,25 @@ func TestLateWitness(t *testing.T) {
 	}
 }
 
+// TestQuorumNone: a policy that asks for nobody holds up nothing, and whoever
+// is listed and answers is in the checkpoint.
+func TestQuorumNone(t *testing.T) {
+	l := newLab(t)
+	l.Policy = l.policy(t, "quorum none")
+	log := l.open(t)
+	l.fill(t, log, 0, 1)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	one := newActor(t, 1, ed25519Key)
+	l.Policy = l.policy(t, "witness W "+one.vkeys[0]+" "+one.url, "quorum none")
+	log = l.open(t)
+	l.fill(t, log, 1, 2)
+	if o, err := l.Policy.Open(log.Checkpoint()); err != nil || len(o.Cosignatures) != 1 {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
 // TestRefresh: an unchanged tree is cosigned again.
 func TestRefresh(t *testing.T) {
 	l := newLab(t)
