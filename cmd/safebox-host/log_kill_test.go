@@ -172,7 +172,9 @@ func (k *killTest) startWitness(t *testing.T) string {
 			t.Errorf("witness: %v", err)
 			return
 		}
-		w.Write(line) // a log that was killed does not read it
+		if _, err := w.Write(line); err != nil {
+			return // likewise
+		}
 	}))
 	t.Cleanup(server.Close)
 	return "witness W " + vkey + " " + server.URL

@@ -3,7 +3,6 @@ package tlog
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -104,7 +103,7 @@ func TestClientBelievesNothing(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "/other")
 			w.WriteHeader(tt.status)
-			io.WriteString(w, tt.body)
+			say(t, w, tt.body)
 		}))
 		c, err := NewClient(server.URL + "/")
 		if err != nil {

@@ -71,7 +71,6 @@ type Options struct {
 type Log struct {
 	o         Options
 	store     *store
-	storing   sync.WaitGroup  // entries that the store has been given
 	release   func() error    // ends the store and gives the folder back, once
 	witnesses *witnesses      // nil: none
 	ctx       context.Context // ends when the log stops

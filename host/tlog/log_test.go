@@ -255,8 +255,7 @@ func TestOpenRefuses(t *testing.T) {
 			tt.change(t, l)
 			log, err := Open(l.Options)
 			if err == nil {
-				log.Close()
-				t.Fatal("opened")
+				t.Fatal("opened", log.Close())
 			}
 			if !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %q, want %q", err, tt.want)
@@ -345,7 +344,7 @@ func TestKilledBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp.Body.Close(); resp.StatusCode != http.StatusNotFound {
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusNotFound {
 		t.Errorf("a bundle beyond the tree: status %d, want 404", resp.StatusCode)
 	}
 	for i := 3; i < 5; i++ {

@@ -88,7 +88,7 @@ func (a *actor) serve(t testing.TB, w http.ResponseWriter, r *http.Request) {
 	if q.Old != a.size {
 		w.Header().Set("Content-Type", "text/x.tlog.size")
 		w.WriteHeader(http.StatusConflict)
-		fmt.Fprintf(w, "%d\n", a.size)
+		say(t, w, fmt.Sprintf("%d\n", a.size))
 		return
 	}
 	if a.size > 0 {
@@ -110,7 +110,14 @@ func (a *actor) cosign(t testing.TB, w io.Writer, c *tlog.Checkpoint) {
 		if err != nil {
 			t.Error(err)
 		}
-		w.Write(line) // the log may have enough already
+		say(t, w, string(line))
+	}
+}
+
+// say writes to a log that may have enough already.
+func say(t testing.TB, w io.Writer, text string) {
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Log(err)
 	}
 }
 
@@ -395,13 +402,13 @@ func TestDue(t *testing.T) {
 // gets into the checkpoint, and the log goes on.
 func TestBadWitness(t *testing.T) {
 	other := newActor(t, 9, ed25519Key)
-	say := func(status int, kind, body string) func(http.ResponseWriter, *http.Request) bool {
+	status := func(status int, kind, body string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, _ *http.Request) bool {
 			if kind != "" {
 				w.Header().Set("Content-Type", kind)
 			}
 			w.WriteHeader(status)
-			io.WriteString(w, body)
+			say(t, w, body)
 			return true
 		}
 	}
@@ -411,21 +418,24 @@ func TestBadWitness(t *testing.T) {
 		want  string // what is told of it
 		asked int
 	}{
-		"empty":             {say(200, "", ""), "signatures: no newline", 1},
-		"garbage":           {say(200, "", "hello\n"), "em dash", 1},
-		"too long":          {say(200, "", strings.Repeat("x", tlog.MaxNote+1)), "answer of more than", 1},
-		"refused":           {say(403, "", "no\x1b[2J\n"), `status 403: "no\x1b[2J"`, 1},
-		"redirect":          {func(w http.ResponseWriter, r *http.Request) bool { http.Redirect(w, r, other.url, 307); return true }, "status 307", 1},
-		"server error":      {say(500, "", ""), "status 500", 1},
-		"fork":              {say(409, "", "fork\n"), `status 409: "fork"`, 1},
-		"size, other type":  {say(409, "text/plain", "0\n"), "status 409", 1},
-		"larger size":       {say(409, size, "2\n"), "it has cosigned 2 entries, and this log has 1", 1},
-		"size again":        {say(409, size, "1\n"), "named another size 3 times", 3},
-		"no newline":        {say(409, size, "1"), "size: got", 1},
-		"leading zero":      {say(409, size, "01\n"), "size: got", 1},
-		"plus":              {say(409, size, "+1\n"), "size: got", 1},
-		"negative":          {say(409, size, "-1\n"), "size: got", 1},
-		"huge":              {say(409, size, "9223372036854775808\n"), "size: got", 1},
+		"empty":    {status(200, "", ""), "signatures: no newline", 1},
+		"garbage":  {status(200, "", "hello\n"), "em dash", 1},
+		"too long": {status(200, "", strings.Repeat("x", tlog.MaxNote+1)), "answer of more than", 1},
+		"refused":  {status(403, "", "no\x1b[2J\n"), `status 403: "no\x1b[2J"`, 1},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) bool {
+			http.Redirect(w, r, other.url, http.StatusTemporaryRedirect)
+			return true
+		}, "status 307", 1},
+		"server error":      {status(500, "", ""), "status 500", 1},
+		"fork":              {status(409, "", "fork\n"), `status 409: "fork"`, 1},
+		"size, other type":  {status(409, "text/plain", "0\n"), "status 409", 1},
+		"larger size":       {status(409, size, "2\n"), "it has cosigned 2 entries, and this log has 1", 1},
+		"size again":        {status(409, size, "1\n"), "named another size 3 times", 3},
+		"no newline":        {status(409, size, "1"), "size: got", 1},
+		"leading zero":      {status(409, size, "01\n"), "size: got", 1},
+		"plus":              {status(409, size, "+1\n"), "size: got", 1},
+		"negative":          {status(409, size, "-1\n"), "size: got", 1},
+		"huge":              {status(409, size, "9223372036854775808\n"), "size: got", 1},
 		"key of another":    {foreign(t, other, nil), "no cosignature of a key that the policy lists", 1},
 		"other checkpoint":  {foreign(t, nil, func(c *tlog.Checkpoint) { c.Size++ }), "does not verify", 1},
 		"other root":        {foreign(t, nil, func(c *tlog.Checkpoint) { c.Root[0] ^= 1 }), "does not verify", 1},
