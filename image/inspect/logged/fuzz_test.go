@@ -109,10 +109,9 @@ func TestBundle(t *testing.T) {
 // TestBundleFaults: a proof of another tree, and a record of another release.
 func TestBundleFaults(t *testing.T) {
 	plan, p := publication(t)
-	// The same log, some entries on: a proof of that carries another checkpoint.
-	later := &publishtest.Log{Name: p.Log.Name, Entries: append(p.Log.Entries[:7:7], p.Log.Entries[0])}
+	// A proof in the same tree, that carries a checkpoint nobody cosigned.
 	forked := *p.Bundle
-	forked.Rebuilds = append([]bundle.Rebuild{{Record: p.Log.Entries[1], Proof: later.Proof(1, later.Checkpoint(t))}}, forked.Rebuilds[1:]...)
+	forked.Rebuilds = append([]bundle.Rebuild{{Record: p.Log.Entries[1], Proof: p.Log.Proof(1, p.Log.Checkpoint(t))}}, forked.Rebuilds[1:]...)
 	other := *p.Bundle
 	other.Release = []byte("{}")
 	// The root is that of the entries, the size is not: only proofs would notice.
