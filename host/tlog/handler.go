@@ -27,9 +27,10 @@ const (
 )
 
 const (
-	// maxRequests is how many requests may be under way at the same time. Nearly
-	// all of them wait, for the disk or for witnesses.
-	maxRequests = 512
+	// maxRequests is how many appends, and how many other requests, may be under
+	// way at the same time. Appends may all wait for witnesses; the log can be
+	// read meanwhile.
+	maxRequests = 256
 	// maxHeader bounds the header of a request or answer, in bytes.
 	maxHeader = 16 << 10
 	// appendTime is how long an entry waits for its checkpoint.
@@ -41,7 +42,7 @@ const (
 	problemPath      = "log-path"      // no such path
 	problemMethod    = "log-method"    // method that is not served
 	problemOrigin    = "log-origin"    // a web page's request
-	problemBusy      = "log-busy"      // maxRequests are under way
+	problemBusy      = "log-busy"      // too many requests are under way
 	problemEntry     = "log-entry"     // not a record in its one form
 	problemSize      = "log-size"      // the body is too large, or did not arrive whole
 	problemSubmitter = "log-submitter" // signed by somebody who is not listed
@@ -59,9 +60,9 @@ const (
 
 // handler serves a log over HTTP.
 type handler struct {
-	log   *Log
-	slots chan struct{}
-	wait  time.Duration
+	log            *Log
+	appends, reads chan struct{} // places
+	wait           time.Duration
 }
 
 // Handler serves the log: EntriesPath, ProofPath, and the files of tlog-tiles,
@@ -69,7 +70,7 @@ type handler struct {
 // body. Web pages are kept out: a browser on this machine reaches the port
 // too.
 func (l *Log) Handler() http.Handler {
-	h := &handler{log: l, slots: make(chan struct{}, maxRequests), wait: appendTime}
+	h := &handler{log: l, appends: make(chan struct{}, maxRequests), reads: make(chan struct{}, maxRequests), wait: appendTime}
 	own := http.NewCrossOriginProtection()
 	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		refuse(w, http.StatusForbidden, problemOrigin, "requests of web pages are not taken")
@@ -91,16 +92,20 @@ func (l *Log) Server() *http.Server {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.RequestURI // in its one form: no query, no escape
+	places := h.reads
+	if path == EntriesPath {
+		places = h.appends
+	}
 	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 	default:
 		w.Header().Set("Retry-After", "1")
-		refuse(w, http.StatusServiceUnavailable, problemBusy, fmt.Sprintf("%d requests are under way already", maxRequests))
+		refuse(w, http.StatusServiceUnavailable, problemBusy, fmt.Sprintf("%d requests of this kind are under way already", cap(places)))
 		return
 	}
-	// The path in its one form, as it stood in the request: no query, no escape.
-	switch path := r.RequestURI; {
+	switch {
 	case path == EntriesPath:
 		h.append(w, r)
 	case strings.HasPrefix(path, ProofPath):
@@ -149,7 +154,7 @@ func refuseAppend(w http.ResponseWriter, err error) {
 		refuse(w, http.StatusForbidden, problemSubmitter, err.Error())
 	case errors.As(err, &bad):
 		refuse(w, http.StatusBadRequest, problemEntry, err.Error())
-	case errors.Is(err, ErrUnwitnessed):
+	case errors.Is(err, ErrUnpublished):
 		w.Header().Set("Retry-After", "5")
 		refuse(w, http.StatusServiceUnavailable, problemWitness, err.Error())
 	default: // the log has stopped; or the caller is gone, who hears nothing

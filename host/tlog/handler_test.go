@@ -156,7 +156,7 @@ func TestHandlerWaits(t *testing.T) {
 	one.answer(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(500); return true })
 	l.Policy = l.policy(t, lines("all", one)...)
 	log := l.open(t)
-	h := &handler{log: log, slots: make(chan struct{}, 2), wait: 200 * time.Millisecond}
+	h := &handler{log: log, appends: make(chan struct{}, 2), reads: make(chan struct{}, 1), wait: 200 * time.Millisecond}
 	post := func(n int) (int, string) {
 		r := request(t, h, "POST", "/v1/entries", bytes.NewReader(l.entry(t, n)))
 		p, err := guestapi.DecodeProblem([]byte(readBody(t, r)))
@@ -168,6 +168,13 @@ func TestHandlerWaits(t *testing.T) {
 	if status, id := post(0); status != 503 || id != "log-witness" {
 		t.Errorf("no quorum: %d %s", status, id)
 	}
+	h.appends <- struct{}{}
+	h.appends <- struct{}{}
+	if r := request(t, h, "GET", "/checkpoint", nil); r.StatusCode != 200 {
+		t.Errorf("the checkpoint, while all places for appends are taken: %d", r.StatusCode)
+	}
+	<-h.appends
+	<-h.appends
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	got := map[string]int{}

@@ -47,9 +47,10 @@ var (
 	ErrNone = errors.New("no log here")
 	// ErrStopped: the log is closed, or broke down; see Log.Err.
 	ErrStopped = errors.New("the log has stopped")
-	// ErrUnwitnessed: the entry is in the tree, but no checkpoint that covers it
-	// could be published yet. Appending it again gives its index once there is.
-	ErrUnwitnessed = errors.New("no quorum of witnesses has cosigned a checkpoint with the entry yet")
+	// ErrUnpublished: the entry is kept, or about to be, but no published
+	// checkpoint covers it yet, mostly because no quorum of witnesses cosigns.
+	// Appending it again gives its index once one does.
+	ErrUnpublished = errors.New("no published checkpoint has the entry yet: there is no quorum of witnesses")
 )
 
 // Options is how a log is run.
@@ -94,21 +95,6 @@ type published struct {
 	note []byte
 	size int64
 	at   time.Time // when its cosignatures were gathered
-}
-
-// pending is an entry on its way to the disk.
-type pending struct {
-	entry []byte
-	done  chan struct{}
-	index int64
-	err   error
-}
-
-// Receipt says where an entry is.
-type Receipt struct {
-	Index int64 `json:"index"` // the first one, of an entry that was there before
-	Size  int64 `json:"size"`  // of a published checkpoint's tree that has it
-	New   bool  `json:"-"`     // this call put it there
 }
 
 // Create makes the folder of a new log, with the checkpoint of the empty tree.
@@ -214,79 +200,6 @@ func (o *Options) check() error {
 func (l *Log) note(format string, args ...any) {
 	if l.o.Note != nil {
 		l.o.Note(fmt.Sprintf(format, args...))
-	}
-}
-
-// Append puts an entry into the log unless it is there already, and returns
-// once a checkpoint that covers it is published. An entry that is not allowed
-// is an *EntryError.
-func (l *Log) Append(ctx context.Context, entry []byte) (Receipt, error) {
-	if err := l.o.admit(entry); err != nil {
-		return Receipt{}, err
-	}
-	index, created, err := l.place(ctx, entry)
-	if err != nil {
-		return Receipt{}, err
-	}
-	size, err := l.await(ctx, index)
-	return Receipt{Index: index, Size: size, New: created}, err
-}
-
-// place finds or gives the entry its index.
-func (l *Log) place(ctx context.Context, entry []byte) (index int64, created bool, err error) {
-	leaf := sumdb.Hash(tlog.LeafHash(entry))
-	l.mu.Lock()
-	if l.err != nil {
-		l.mu.Unlock()
-		return 0, false, ErrStopped
-	}
-	if i, ok := l.tree.first[leaf]; ok {
-		l.mu.Unlock()
-		return i, false, nil
-	}
-	p, ok := l.pending[leaf]
-	if !ok {
-		p = &pending{entry: entry, done: make(chan struct{})}
-		l.pending[leaf] = p
-		l.waiting = append(l.waiting, p)
-		signal(l.feed)
-	}
-	l.mu.Unlock()
-	select {
-	case <-p.done:
-		return p.index, !ok, p.err
-	case <-l.ctx.Done():
-		return 0, false, ErrStopped
-	case <-ctx.Done():
-		return 0, false, ctx.Err()
-	}
-}
-
-// signal tells a goroutine that there is work; it may have been told already.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// await waits for a published checkpoint that covers index.
-func (l *Log) await(ctx context.Context, index int64) (size int64, err error) {
-	for {
-		l.mu.Lock()
-		size, news, err := l.published.size, l.news, l.err
-		l.mu.Unlock()
-		switch {
-		case size > index:
-			return size, nil
-		case err != nil:
-			return 0, ErrStopped
-		}
-		select {
-		case <-news:
-		case <-ctx.Done():
-			return 0, fmt.Errorf("entry %d: %w", index, ErrUnwitnessed)
-		}
 	}
 }
 

@@ -182,7 +182,7 @@ func (l *lab) place(t *testing.T, log *Log, n int) {
 	entry := l.entry(t, n)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if i, _, err := log.place(ctx, entry); err != nil && !errors.Is(err, context.Canceled) {
+	if i, _, err := log.place(ctx, entry); err != nil && !errors.Is(err, ErrUnpublished) {
 		t.Fatalf("entry %d: %d, %v", n, i, err)
 	}
 }

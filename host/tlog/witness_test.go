@@ -245,7 +245,7 @@ func TestQuorumMissing(t *testing.T) {
 	two.answer(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if r, err := log.Append(ctx, l.entry(t, 1)); !errors.Is(err, ErrUnwitnessed) || !strings.Contains(err.Error(), "entry 1:") {
+	if r, err := log.Append(ctx, l.entry(t, 1)); !errors.Is(err, ErrUnpublished) || !strings.Contains(err.Error(), "entry 1:") {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	if !bytes.Equal(before, log.Checkpoint()) {
