@@ -41,6 +41,7 @@ func TestLogged(t *testing.T) {
 	signer := publishtest.Publisher(t).Public().ID() + ", not verified: no key of this ID was given"
 	const when = "1795219200, 2026-11-21T00:00:00Z"
 	_, logKey := publishtest.LogKeys()
+	_, witnessKey := publishtest.WitnessKeys(t, publishtest.WitnessA)
 	id := strings.Split(logKey, "+")[1]
 	for kind, want := range map[string]map[string]string{
 		"release record": {
@@ -57,7 +58,7 @@ func TestLogged(t *testing.T) {
 		},
 		"log proof":  {"verified": "no: decoded only, not verified: safebox verify", "index": "0", "hashes": "2", "extra": "none", "checkpoint/size": "4"},
 		"checkpoint": {"origin": publishtest.Origin, "size": "4", "signature": publishtest.Origin + ", key " + id + ", of the log"},
-		"log policy": {"log": publishtest.Origin + ", Ed25519, key " + id, "quorum": "named: cosignatures are wanted"},
+		"log policy": {"log": publishtest.Origin + ", Ed25519, key " + id, "witness": publishtest.WitnessA + ": " + publishtest.WitnessA + ", Ed25519 cosignature, key " + strings.Split(witnessKey, "+")[1], "quorum": "named: cosignatures are wanted"},
 		"key":        {"use": "records of releases", "algorithm": "ecdsa-p256", "key_id": publishtest.SignerP256(t, "publisher").Public().ID()},
 		"bundle": {
 			"log/origin": publishtest.Origin, "log/size": "4", "release record": "entry 0", "rebuild record": "entry 1",

@@ -70,7 +70,7 @@ func (dir folder) read(ctx context.Context, name string, limit int64) ([]byte, e
 	path := filepath.Join(string(dir), filepath.FromSlash(name))
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", name, cause(err))
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -81,9 +81,23 @@ func (dir folder) read(ctx context.Context, name string, limit int64) ([]byte, e
 		b, err = readAll(f, limit)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return b, nil
+}
+
+// cause is what went wrong with a file or a URL, without their name: whoever
+// reads it knows which log.
+func cause(err error) error {
+	var file *fs.PathError
+	var request *url.Error
+	switch {
+	case errors.As(err, &file):
+		return file.Err
+	case errors.As(err, &request):
+		return request.Err
+	}
+	return err
 }
 
 // server is a server of the files below base.
@@ -109,11 +123,11 @@ func (s *server) read(ctx context.Context, name string, limit int64) ([]byte, er
 		}
 		var passing passingError
 		if !errors.As(err, &passing) || ctx.Err() != nil || attempt == attempts {
-			return nil, fmt.Errorf("%s: %w", where, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: %w", where, ctx.Err())
+			return nil, fmt.Errorf("%s: %w", name, ctx.Err())
 		case <-time.After(pause):
 		}
 		pause *= 2
@@ -127,7 +141,7 @@ func (s *server) get(ctx context.Context, where string, limit int64) ([]byte, er
 	}
 	resp, err := s.client.Do(q)
 	if err != nil {
-		return nil, passingError{err}
+		return nil, passingError{cause(err)}
 	}
 	var b []byte
 	switch {

@@ -236,12 +236,12 @@ func TestServerFails(t *testing.T) {
 		want          string
 	}{
 		{http.StatusServiceUnavailable, 2, 4, ""},
-		{http.StatusServiceUnavailable, 3, 3, "/checkpoint: status 503, want 200"},
+		{http.StatusServiceUnavailable, 3, 3, "checkpoint: status 503, want 200"},
 		{http.StatusTooManyRequests, 1, 3, ""},
-		{http.StatusNotFound, 1, 1, "/checkpoint: status 404"},
-		{http.StatusFound, 1, 1, "/checkpoint: status 302, want 200"},
-		{http.StatusForbidden, 1, 1, "/checkpoint: status 403, want 200"},
-		{http.StatusNoContent, 1, 1, "/checkpoint: status 204, want 200"},
+		{http.StatusNotFound, 1, 1, "checkpoint: status 404"},
+		{http.StatusFound, 1, 1, "checkpoint: status 302, want 200"},
+		{http.StatusForbidden, 1, 1, "checkpoint: status 403, want 200"},
+		{http.StatusNoContent, 1, 1, "checkpoint: status 204, want 200"},
 	} {
 		url, asked := failing(t, dir, tt.status, tt.times)
 		err := readQuickly(t.Context(), t, url)

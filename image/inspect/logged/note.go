@@ -138,7 +138,11 @@ func policyFile(b []byte) ([]tree.Item, error) {
 		items = append(items, tree.New("log", "%s, %v, key %08x", tree.Text(k.Name), k.Algorithm, k.ID))
 	}
 	for _, w := range p.Witnesses() {
-		item := tree.New("witness", "%s: %s", tree.Text(w.Name), tree.Text(w.VKey))
+		k, err := tlog.ParseKey(w.VKey)
+		if err != nil {
+			return nil, err
+		}
+		item := tree.New("witness", "%s: %s, %v, key %08x", tree.Text(w.Name), tree.Text(k.Name), k.Algorithm, k.ID)
 		if w.URL != "" {
 			item.Items = []tree.Item{tree.New("url", "%s", tree.Text(w.URL))}
 		}
