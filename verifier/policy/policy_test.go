@@ -5,10 +5,13 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"safebox/verifier/policy/publication"
+	"safebox/verifier/publishtest"
 	"safebox/verifier/transcript"
 )
 
@@ -23,6 +26,49 @@ func file(t testing.TB, profile string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestPublished: who is named stands in the policy, whatever the profile.
+func TestPublished(t *testing.T) {
+	by := publication.Values{
+		Signatures: 2, SVNFloor: 7,
+		Signers: []publication.Signer{{Name: "a", Key: publishtest.Signer(t, "a").Public()}, {Name: "b", Key: publishtest.SignerP256(t, "b").Public()}},
+	}
+	for _, name := range []string{Strict, Cloud, Test} {
+		b, err := Published(name, []string{transcript.VTPM}, by, root("hardware"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Release != Signed || p.Publication.Signatures != 2 || p.Publication.SVNFloor != 7 || !slices.Equal(p.Publication.Signers, by.Signers) || len(p.VTPM.Roots) != 1 {
+			t.Errorf("%s: got %+v", name, p)
+		}
+	}
+	if _, err := Published(Test, []string{transcript.VTPM}, publication.Values{Log: "words"}); err == nil {
+		t.Error("a log of words was written")
+	}
+}
+
+// TestReleaseAndPublication: the table is there exactly if releases must be
+// signed.
+func TestReleaseAndPublication(t *testing.T) {
+	for name, c := range map[string]struct {
+		profile, want string
+		changes       []string // old, new, old, new
+	}{
+		"unsigned with a table":  {Strict, `key publication: release is "unsigned"`, []string{`profile = "strict"`, `profile = "test"`, `release = "signed"`, `release = "unsigned"`}},
+		"signed without a table": {Test, "key publication: missing", []string{`release = "unsigned"`, `release = "signed"`}},
+		"strict and unsigned":    {Strict, `key release: want "signed" in profile strict`, []string{`release = "signed"`, `release = "unsigned"`}},
+		"cloud and unsigned":     {Cloud, `key release: want "signed" in profile cloud`, []string{`release = "signed"`, `release = "unsigned"`}},
+	} {
+		text := strings.NewReplacer(c.changes...).Replace(file(t, c.profile))
+		if p, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %+v, %v, want %s", name, p, err, c.want)
+		}
+	}
 }
 
 // whole is a policy for all platforms.

@@ -228,6 +228,10 @@ func TestRefused(t *testing.T) {
 		{"LOG-5", "one fresh, one without a time", func(p *publishtest.Plan) {
 			cosign(p, at(), at().Add(-30*24*time.Hour), time.Unix(0, 0))
 		}},
+		{"LOG-5", "no times at any age", func(p *publishtest.Plan) {
+			p.Policy.MaxAge = `"any"`
+			cosign(p, at(), time.Unix(0, 0))
+		}},
 		{"LOG-5", "no times", func(p *publishtest.Plan) { cosign(p, time.Unix(0, 0)) }},
 		{"LOG-2", "another log under the origin's name", func(p *publishtest.Plan) {
 			_, listed := publishtest.LogKeys()

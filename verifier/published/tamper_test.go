@@ -69,6 +69,70 @@ func without(p *publication.Policy, change func(p *publication.Policy)) *publica
 	return &out
 }
 
+// TestNotReached: without all entries nobody says what is not among them.
+func TestNotReached(t *testing.T) {
+	in := plan(t, nil)
+	in.Bundle.Entries = in.Bundle.Entries[:3]
+	v, _, log := decide(in)
+	checktest.Alone(t, v, "LOG-7")
+	for _, id := range []string{"LOG-8", "REL-7", "REL-8", "REL-12"} {
+		if c, ok := v.Check(id); !ok || c.OK || c.Reached {
+			t.Errorf("%s: got %+v", id, c)
+		}
+	}
+	if seen := log.Observations(); len(seen) != 0 {
+		t.Errorf("observed %v of a log that is not there", seen)
+	}
+}
+
+// TestLyingSize: a log that signs another size than its tree has.
+func TestLyingSize(t *testing.T) {
+	p := publishtest.New(t, []byte(releaseJSON), at())
+	pub := p.Publish(t)
+	body := bytes.Replace(pub.Log.Body(), []byte("\n4\n"), []byte("\n5\n"), 1)
+	note := publishtest.SignCheckpoint(t, publishtest.Origin, body, p.Cosigners...)
+	pub.Bundle.Proof = pub.Log.Proof(0, note)
+	for i := range pub.Bundle.Rebuilds {
+		pub.Bundle.Rebuilds[i].Proof = pub.Log.Proof(1+i, note)
+	}
+	v, _, _ := decide(input(t, pub))
+	if c, _ := v.Check("LOG-7"); v.OK || c.OK || !c.Reached || !strings.HasPrefix(c.Want, "5 entries") || !strings.HasPrefix(c.Got, "4 entries") {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// TestMismatchIsNoRebuild: a mismatch in the bundle counts as none.
+func TestMismatchIsNoRebuild(t *testing.T) {
+	v, r, _ := decide(plan(t, func(p *publishtest.Plan) {
+		p.Rebuilds = p.Rebuilds[:2]
+		p.Rebuilds[1].Record = p.Mismatch(1)
+	}))
+	var failed []string
+	for _, c := range v.Failed() {
+		if c.Reached {
+			failed = append(failed, c.ID)
+		}
+	}
+	if !slices.Equal(failed, []string{"REL-9", "REL-12"}) || !slices.Equal(r.Operators, []string{publishtest.OperatorA}) {
+		t.Errorf("failed %q, operators %q", failed, r.Operators)
+	}
+}
+
+// TestUnsignedIsNotObserved: a version that nobody signed is none to remember.
+func TestUnsignedIsNotObserved(t *testing.T) {
+	for _, change := range []func(p *publishtest.Plan){
+		func(p *publishtest.Plan) { p.Signers[0] = publishtest.Signer(t, "stranger") },
+		func(p *publishtest.Plan) { p.Release.Digest[0] ^= 1 },
+	} {
+		_, _, log := decide(plan(t, change))
+		for _, o := range log.Observations() {
+			if strings.Contains(o.Key, "svn") {
+				t.Errorf("observed %v", o)
+			}
+		}
+	}
+}
+
 // TestOtherLogs: a policy may list two logs; a bundle is about one.
 func TestOtherLogs(t *testing.T) {
 	publish := func(origin string) *publishtest.Publication {

@@ -123,7 +123,7 @@ func TestFloors(t *testing.T) {
 		"one rebuild": {"publication.rebuilds: got 1, want at least 2", func(p *publishtest.Policy) { p.Rebuilds = 1 }},
 		"any age":     {"publication.max_age: want a number", func(p *publishtest.Policy) { p.MaxAge = `"any"` }},
 		"31 days":     {"publication.max_age: got 744h0m0s, want at most 720h0m0s", func(p *publishtest.Policy) { p.MaxAge = "2678400" }},
-		"no witness": {"publication.", func(p *publishtest.Policy) {
+		"no witness": {"publication.log: quorum none: want witnesses", func(p *publishtest.Policy) {
 			p.Log, p.MaxAge = "log "+log+"\nquorum none\n", `"any"`
 		}},
 	} {

@@ -162,6 +162,9 @@ func (r reader) counts(p *Policy) {
 
 // floors refuses what a policy for real data may not say.
 func (r reader) floors(p *Policy, profile string) {
+	if p.Log != nil && p.Log.QuorumNone() {
+		r.Fail("log", "quorum none: want witnesses in profile %s", profile)
+	}
 	if p.Rebuilds < leastRebuilds {
 		r.Fail("rebuilds", "got %d, want at least %d in profile %s", p.Rebuilds, leastRebuilds, profile)
 	}
@@ -170,8 +173,5 @@ func (r reader) floors(p *Policy, profile string) {
 	}
 	if p.MaxAge > longestAge*time.Second {
 		r.Fail("max_age", "got %v, want at most %v in profile %s", p.MaxAge, longestAge*time.Second, profile)
-	}
-	if p.Log != nil && p.Log.QuorumNone() {
-		r.Fail("log", "quorum none: want witnesses in profile %s", profile)
 	}
 }
