@@ -69,7 +69,7 @@ func (p *Policy) explainLog() []string {
 	for _, w := range p.Log.Witnesses() {
 		witnesses = append(witnesses, w.Name)
 	}
-	s := []string{"All records must be in the log " + strings.Join(quotes(logs), " or ") + ", whose entries travel with the release, all of them."}
+	s := []string{"All records must be in the log " + quoted(logs) + ", whose entries travel with the release, all of them."}
 	if p.Log.QuorumNone() {
 		s = append(s, waived+"nobody witnesses the log: it can show everybody another one.")
 	} else {
@@ -89,12 +89,10 @@ func days(d time.Duration) string {
 	return d.String()
 }
 
-func quotes(list []string) []string {
+func quoted(list []string) string {
 	out := make([]string, len(list))
 	for i, s := range list {
 		out[i] = fmt.Sprintf("%q", s)
 	}
-	return out
+	return strings.Join(out, ", ")
 }
-
-func quoted(list []string) string { return strings.Join(quotes(list), ", ") }

@@ -82,7 +82,11 @@ func refusals(t testing.TB) map[string]struct {
 		"no name":              {"publication.signers.name: got", func(p *publishtest.Policy) { p.Signers[0].Name = "" }},
 		"no key":               {"publication.signers.key: got", func(p *publishtest.Policy) { p.Signers[0].Key = "" }},
 		"another key":          {`publication.rebuilders.key: public key: algorithm: got "rsa"`, func(p *publishtest.Policy) { p.Rebuilders[1].Key = "rsa:AAAA" }},
-		"no log listed":        {"publication.log: names no log", func(p *publishtest.Policy) { p.Log = strings.Replace(p.Log, "log "+log+"\n", "", 1) }},
+		"no log listed":        {"publication.log: names 0 logs, want one", func(p *publishtest.Policy) { p.Log = strings.Replace(p.Log, "log "+log+"\n", "", 1) }},
+		// The key of RFC 8032, 7.1, test 1, as a log's; its ID by Python's hashlib.
+		"two logs": {"publication.log: names 2 logs, want one", func(p *publishtest.Policy) {
+			p.Log = "log example.com/foo+bf66b263+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\n" + p.Log
+		}},
 		"log of nothing":       {"publication.log: got", func(p *publishtest.Policy) { p.Log = "" }},
 		"log of words":         {"publication.log: ", func(p *publishtest.Policy) { p.Log = "words\n" }},
 		"no quorum but an age": {`publication.max_age: got 168h0m0s, want "any"`, func(p *publishtest.Policy) { p.Log = "log " + log + "\nquorum none\n" }},
