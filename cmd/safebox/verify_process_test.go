@@ -11,6 +11,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"safebox/verifier/challenge"
+	"safebox/verifier/publishtest"
 )
 
 // rawVector is real evidence on disk with what it takes to accept it.
@@ -62,11 +65,15 @@ func testPolicy(t testing.TB, program string) string {
 func TestVerdictBytes(t *testing.T) {
 	program := buildProgram(t)
 	policy := testPolicy(t, program)
+	accepted := map[string][]string{"published release": publishedArgs(t)}
 	for name, v := range acceptedVectors() {
+		accepted[name] = v.args(policy)
+	}
+	for name, args := range accepted {
 		run := func(env []string, command ...string) []byte {
 			t.Helper()
 			command = append(command, program)
-			command = append(command, v.args(policy)...)
+			command = append(command, args...)
 			c := exec.CommandContext(t.Context(), command[0], command[1:]...)
 			c.Env = env
 			var errs bytes.Buffer
@@ -92,6 +99,39 @@ func TestVerdictBytes(t *testing.T) {
 				t.Errorf("%s: %s: another verdict:\n%s\nwant\n%s", name, what, got, want)
 			}
 		}
+	}
+}
+
+// publishedArgs verifies the captured session with its release published, which
+// needs no network either.
+func publishedArgs(t testing.TB) []string {
+	t.Helper()
+	const session = "../../verifier/testdata/"
+	read := func(name string) []byte {
+		b, err := os.ReadFile(session + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	s, err := challenge.DecodeSecret(read("vtpm/secret.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(s.Issued+30, 0).UTC()
+	p := publishtest.New(t, read("boot/release.json"), at).Publish(t)
+	dir := t.TempDir()
+	for name, b := range map[string][]byte{
+		"release.bundle": p.Encode(t), "policy.toml": p.Policy.Apply(t, read("vtpm/policy.toml")),
+		"challenge.json": read("vtpm/challenge.json"), "challenge.json.secret": read("vtpm/secret.json"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{
+		"verify", "--evidence", session + "vtpm/evidence.json", "--bundle", filepath.Join(dir, "release.bundle"),
+		"--policy", filepath.Join(dir, "policy.toml"), "--challenge", filepath.Join(dir, "challenge.json"), "--at", at.Format(time.RFC3339), "--json",
 	}
 }
 

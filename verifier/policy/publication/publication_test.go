@@ -77,12 +77,12 @@ func refusals(t testing.TB) map[string]struct {
 		"witness is the log": {"publication.log", func(p *publishtest.Policy) {
 			p.Log = strings.Replace(p.Log, witness, strings.Replace(log, publishtest.Origin, "x", 1), 1)
 		}},
-		"case of a name":       {`got "test-only.operator a" beside "TEST-ONLY.Operator A": want one spelling`, func(p *publishtest.Policy) { p.Rebuilders[1].Name = "test-only.operator a" }},
-		"spaces of a name":     {"want one spelling", func(p *publishtest.Policy) { p.Rebuilders[1].Name = "TEST-ONLY.Operator  A" }},
-		"no name":              {"publication.signers.name: got", func(p *publishtest.Policy) { p.Signers[0].Name = "" }},
-		"no key":               {"publication.signers.key: got", func(p *publishtest.Policy) { p.Signers[0].Key = "" }},
-		"another key":          {`publication.rebuilders.key: public key: algorithm: got "rsa"`, func(p *publishtest.Policy) { p.Rebuilders[1].Key = "rsa:AAAA" }},
-		"no log listed":        {"publication.log: names 0 logs, want one", func(p *publishtest.Policy) { p.Log = strings.Replace(p.Log, "log "+log+"\n", "", 1) }},
+		"case of a name":   {`got "test-only.operator a" beside "TEST-ONLY.Operator A": want one spelling`, func(p *publishtest.Policy) { p.Rebuilders[1].Name = "test-only.operator a" }},
+		"spaces of a name": {"want one spelling", func(p *publishtest.Policy) { p.Rebuilders[1].Name = "TEST-ONLY.Operator  A" }},
+		"no name":          {"publication.signers.name: got", func(p *publishtest.Policy) { p.Signers[0].Name = "" }},
+		"no key":           {"publication.signers.key: got", func(p *publishtest.Policy) { p.Signers[0].Key = "" }},
+		"another key":      {`publication.rebuilders.key: public key: algorithm: got "rsa"`, func(p *publishtest.Policy) { p.Rebuilders[1].Key = "rsa:AAAA" }},
+		"no log listed":    {"publication.log: names 0 logs, want one", func(p *publishtest.Policy) { p.Log = strings.Replace(p.Log, "log "+log+"\n", "", 1) }},
 		// The key of RFC 8032, 7.1, test 1, as a log's; its ID by Python's hashlib.
 		"two logs": {"publication.log: names 2 logs, want one", func(p *publishtest.Policy) {
 			p.Log = "log example.com/foo+bf66b263+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\n" + p.Log
