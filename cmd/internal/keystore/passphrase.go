@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"safebox/cmd/internal/cli"
@@ -123,24 +125,42 @@ func readHidden(ctx context.Context, tty *os.File, prompt string) (string, error
 	if err != nil {
 		return "", err
 	}
-	if _, err := tty.WriteString(prompt); err != nil {
+	// Before the prompt: whoever sees it may paste at once.
+	if err := hide(fd); err != nil {
 		return "", err
 	}
+	if _, err := tty.WriteString(prompt); err != nil {
+		return "", errors.Join(err, term.Restore(fd, state))
+	}
 	type answer struct {
-		text []byte
+		text string
 		err  error
 	}
 	typed := make(chan answer, 1) // the reader may outlive us: a read of a terminal can't be called off
 	go func() {
-		text, err := term.ReadPassword(fd)
-		typed <- answer{text, err}
+		text, err := bufio.NewReader(tty).ReadString('\n') // a read gives one line, no more
+		typed <- answer{strings.TrimSuffix(text, "\n"), err}
 	}()
 	var a answer
 	select {
 	case a = <-typed:
 	case <-ctx.Done():
-		a.err = errors.Join(ctx.Err(), term.Restore(fd, state))
+		a.err = ctx.Err()
 	}
-	_, err = tty.WriteString("\n")
-	return string(a.text), errors.Join(a.err, err)
+	err = term.Restore(fd, state)
+	_, err2 := tty.WriteString("\n")
+	return a.text, errors.Join(a.err, err, err2)
+}
+
+// hide makes a terminal give whole lines, and show nothing of what is typed
+// (termios(3)).
+func hide(fd int) error {
+	state, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	state.Lflag &^= unix.ECHO
+	state.Lflag |= unix.ICANON | unix.ISIG
+	state.Iflag |= unix.ICRNL
+	return unix.IoctlSetTermios(fd, unix.TCSETS, state)
 }

@@ -3,6 +3,7 @@ package keystore
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -129,6 +130,32 @@ func line(t *testing.T, person *os.File) string {
 type typed struct {
 	text string
 	err  error
+}
+
+// TestHiddenBeforePrompt: whoever pastes as soon as the prompt is there does not
+// see the passphrase on the screen.
+func TestHiddenBeforePrompt(t *testing.T) {
+	const prompt = "passphrase: "
+	for range 20 {
+		person, program := terminal(t)
+		done := make(chan typed, 1)
+		go func() {
+			text, err := readHidden(t.Context(), program, prompt)
+			done <- typed{text, err}
+		}()
+		if _, err := io.ReadFull(person, make([]byte, len(prompt))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := person.WriteString("secret\n"); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-done; got != (typed{"secret", nil}) {
+			t.Fatalf("got %q, %v", got.text, got.err)
+		}
+		if got := line(t, person); got != "\r\n" || !echoes(t, program) {
+			t.Fatalf("the terminal shows %q, echoes %v", got, echoes(t, program))
+		}
+	}
 }
 
 func TestReadHidden(t *testing.T) {
