@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"crypto/ed25519"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +24,61 @@ func TestLogScripts(t *testing.T) {
 		Setup: setUpLog,
 		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"await": await, "url": urlCommand},
 	})
+}
+
+// TestLogLies: a log whose proof is for another index than its answer, or that
+// has no proof, is told on, and nothing is written.
+func TestLogLies(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	publisher, err := dsse.NewSigner(ed25519.NewKeyFromSeed(benchtest.Bytes(32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := logEntry(t, publisher, 1)
+	secret, vkey, err := tlog.GenerateLogKey("log.example/lies", bytes.NewReader(benchtest.Bytes(32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := tlog.NewLogSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, err := key.SignCheckpoint(&tlog.Checkpoint{Origin: key.Name(), Size: 1, Root: tlog.LeafHash(entry)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{"e.dsse": entry, "policy": []byte("log " + vkey + "\nquorum none\n")} {
+		if err := os.WriteFile(path(name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proof := (&tlog.Proof{Checkpoint: checkpoint}).Encode()
+	for want, tt := range map[string]struct {
+		receipt string
+		proof   []byte
+	}{
+		"":                                      {`{"index":0,"size":1}`, proof},
+		"it is for index 0, and the log said 1": {`{"index":1,"size":2}`, proof},
+		"decoding proof":                        {`{"index":0,"size":1}`, proof[1:]},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b := tt.proof
+			if r.Method == http.MethodPost {
+				b = []byte(tt.receipt)
+			}
+			if _, err := w.Write(b); err != nil {
+				t.Error(err)
+			}
+		}))
+		var stdout, stderr bytes.Buffer
+		code := run([]string{"log", "append", "--url", server.URL, "--policy", path("policy"), "--out", path("proof"), path("e.dsse")}, nil, &stdout, &stderr)
+		server.Close()
+		written := os.Remove(path("proof")) == nil
+		if ok := want == ""; (code == 0) != ok || written != ok || (stdout.Len() > 0) != ok || !strings.Contains(stderr.String(), want) {
+			t.Errorf("want %q: exit %d, written %v: %s%s", want, code, written, &stdout, &stderr)
+		}
+	}
 }
 
 // url VAR FILE puts the URL of the "listening" line of a file into VAR.

@@ -474,6 +474,11 @@ func TestAdmit(t *testing.T) {
 			t.Errorf("%s: got %v, want %q (foreign %v)", name, err, tt.want, tt.foreign)
 		}
 	}
+	for n := 3; n < 9; n++ { // whichever of the two is listed first in the envelope
+		if err := l.admit(newEntry(t, 0, l.publisher, newSigner(t, n))); err == nil {
+			t.Errorf("stranger %d added: taken", n)
+		}
+	}
 	open := Options{Anybody: true}
 	if err := open.admit(newEntry(t, 0, stranger)); err != nil {
 		t.Errorf("anybody: %v", err)
