@@ -4,10 +4,10 @@
 // there, and revoked by none of them.
 //
 // It implements specs/runtime.md, section C5, steps 1 to 9, in their order, and
-// specs/verify.md, section 9, R2 and R3; docs/format-release.md numbers the
-// same steps. It is a function of its input: no clock, no file, no network. A
-// step that lacks what an earlier one should have found records nothing, and
-// what nobody recorded has failed.
+// specs/verify.md, section 9, R2 and R3; docs/format-verdict.md, "A published
+// release", numbers the same steps. It is a function of its input: no clock, no
+// file, no network. A step that lacks what an earlier one should have found
+// records nothing, and what nobody recorded has failed.
 package published
 
 import (
