@@ -128,6 +128,20 @@ func raisedMemory(t testing.TB, file []byte, prefix string) []byte {
 	return mustEncode(t, m)
 }
 
+// TestTreeWithoutNumber: a memory that holds a log's tree and lacks its number
+// refuses a smaller tree too.
+func TestTreeWithoutNumber(t *testing.T) {
+	m := &memory.Memory{}
+	if err := m.MergeTree(publishtest.Origin, memory.Tree{Size: 5}); err != nil {
+		t.Fatal(err)
+	}
+	r := planned(t, mustEncode(t, m), nil) // 4 entries
+	refused(t, r, "ROLL-1", true)
+	if c, _ := r.Verdict.Check("ROLL-1"); !strings.Contains(c.Got, "ROLLBACK: log "+publishtest.Origin+" of 4 entries, seen with 5") {
+		t.Errorf("got %q", c.Got)
+	}
+}
+
 // TestRefusalsPoisonNothing: a refused verdict leaves no memory, whatever its
 // bundle says of sizes, times and versions.
 func TestRefusalsPoisonNothing(t *testing.T) {

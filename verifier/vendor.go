@@ -206,6 +206,10 @@ func (v *verification) rememberTree() error {
 	if p == nil || p.Origin == "" || !v.log.Passed("LOG-8") { // which has all entries
 		return nil
 	}
+	// The number tlog-size says the same, but a memory need not have both.
+	if old, known := v.memory.Tree(p.Origin); known && p.Size < old.Size {
+		return fmt.Errorf("ROLLBACK: log %s of %d entries, seen with %d", p.Origin, p.Size, old.Size)
+	}
 	return v.memory.MergeTree(p.Origin, memory.Tree{Size: p.Size, Root: p.Root})
 }
 
