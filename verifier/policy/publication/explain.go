@@ -75,6 +75,9 @@ func (p *Policy) explainLog() []string {
 	} else {
 		s = append(s, fmt.Sprintf("The quorum of its witnesses %s must have cosigned it.", quoted(witnesses)))
 	}
+	if alone := lone(p.Log); alone != "" && !p.Log.QuorumNone() {
+		s = append(s, waived+fmt.Sprintf("a second witness: %q alone is a quorum, and may lie together with the log.", alone))
+	}
 	if p.AnyAge {
 		return append(s, waived+"the log's state may have any age: what was revoked since is not noticed.")
 	}

@@ -1,6 +1,9 @@
 package publication_test
 
 import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -117,6 +120,20 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+func witnessKey(t testing.TB, name string) string {
+	t.Helper()
+	_, vkey := publishtest.WitnessKeys(t, name)
+	return vkey
+}
+
+// cosigner is an Ed25519 verifier key of a witness (C2SP tlog-cosignature,
+// "Format": type 0x04).
+func cosigner(name string) string {
+	typed := append([]byte{4}, publishtest.Key(name).Public().(ed25519.PublicKey)...)
+	id := sha256.Sum256(append([]byte(name+"\n"), typed...))
+	return fmt.Sprintf("%s+%x+%s", name, id[:4], base64.StdEncoding.EncodeToString(typed))
+}
+
 // TestFloors: policies for real data may not say what those of tests may.
 func TestFloors(t *testing.T) {
 	_, log := publishtest.LogKeys()
@@ -129,6 +146,15 @@ func TestFloors(t *testing.T) {
 		"31 days":     {"publication.max_age: got 744h0m0s, want at most 720h0m0s", func(p *publishtest.Policy) { p.MaxAge = "2678400" }},
 		"no witness": {"publication.log: quorum none: want witnesses", func(p *publishtest.Policy) {
 			p.Log, p.MaxAge = "log "+log+"\nquorum none\n", `"any"`
+		}},
+		"one witness of two": {"publication.log: witness \"TEST-ONLY.witness-a.example\" alone is a quorum: want two or more", func(p *publishtest.Policy) {
+			p.Log = publishtest.LogPolicy(t, "any", publishtest.WitnessA, publishtest.WitnessB)
+		}},
+		"one witness beside others": {"publication.log: witness \"TEST-ONLY.witness-c.example\" alone is a quorum", func(p *publishtest.Policy) {
+			p.Log = "log " + log + "\nwitness a " + witnessKey(t, publishtest.WitnessA) + "\nwitness c " + witnessKey(t, publishtest.WitnessC) + "\nquorum c\n"
+		}},
+		"one witness with two keys": {"publication.log: witness \"TEST-ONLY.witness-c.example\" alone is a quorum", func(p *publishtest.Policy) {
+			p.Log = "log " + log + "\nwitness c " + witnessKey(t, publishtest.WitnessC) + "\nwitness d " + cosigner(publishtest.WitnessC) + "\ngroup g all c d\nquorum g\n"
 		}},
 	} {
 		p := publishtest.NewPolicy(t)
@@ -199,14 +225,17 @@ func TestExplain(t *testing.T) {
 	for want, change := range map[string]func(p *publishtest.Policy){
 		`signed by 1 of 1: "TEST-ONLY.publisher"`: nil,
 		`2 of 3 operators must have rebuilt it byte for byte, and none may have got anything else: "TEST-ONLY.Operator A", "TEST-ONLY.Operator B", "TEST-ONLY.Operator C"`: nil,
-		"in the last 7 days":                          nil,
-		"in the log \"" + publishtest.Origin + `"`:    nil,
-		"Its security version must be 1 or higher":    nil,
-		"No signer of releases is named":              func(p *publishtest.Policy) { p.Signers = nil },
-		"No rebuilder is named":                       func(p *publishtest.Policy) { p.Rebuilders = nil },
-		"WAIVED: rebuilds by two operators":           func(p *publishtest.Policy) { p.Rebuilds = 1 },
-		"WAIVED: the log's state may have any age":    func(p *publishtest.Policy) { p.MaxAge = `"any"` },
-		"WAIVED: nobody witnesses the log":            func(p *publishtest.Policy) { p.Log, p.MaxAge = "log "+log+"\nquorum none\n", `"any"` },
+		"in the last 7 days":                       nil,
+		"in the log \"" + publishtest.Origin + `"`: nil,
+		"Its security version must be 1 or higher": nil,
+		"No signer of releases is named":           func(p *publishtest.Policy) { p.Signers = nil },
+		"No rebuilder is named":                    func(p *publishtest.Policy) { p.Rebuilders = nil },
+		"WAIVED: rebuilds by two operators":        func(p *publishtest.Policy) { p.Rebuilds = 1 },
+		"WAIVED: the log's state may have any age": func(p *publishtest.Policy) { p.MaxAge = `"any"` },
+		"WAIVED: nobody witnesses the log":         func(p *publishtest.Policy) { p.Log, p.MaxAge = "log "+log+"\nquorum none\n", `"any"` },
+		`WAIVED: a second witness: "TEST-ONLY.witness-b.example" alone is a quorum`: func(p *publishtest.Policy) {
+			p.Log = publishtest.LogPolicy(t, "any", publishtest.WitnessB)
+		},
 		"WAIVED: independence of a rebuild":           func(p *publishtest.Policy) { p.Rebuilders[0].Name = p.Signers[0].Name },
 		"They must have done so in the last 1h0m0s: ": func(p *publishtest.Policy) { p.MaxAge = "3600" },
 	} {
@@ -220,6 +249,17 @@ func TestExplain(t *testing.T) {
 		}
 		if text := strings.Join(got.Explain(), "\n"); !strings.Contains(text, want) {
 			t.Errorf("%q is not in:\n%s", want, text)
+		}
+	}
+	for _, change := range []func(p *publishtest.Policy){func(*publishtest.Policy) {}, func(p *publishtest.Policy) { p.Log, p.MaxAge = "log "+log+"\nquorum none\n", `"any"` }} {
+		p := publishtest.NewPolicy(t)
+		change(p)
+		got, err := read(p.Text(), "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(got.Explain(), "\n"); strings.Contains(text, "second witness") {
+			t.Errorf("nobody is a quorum alone:\n%s", text)
 		}
 	}
 	if text := strings.Join((&publication.Policy{}).Explain(), "\n"); !strings.Contains(text, "No log is named") {

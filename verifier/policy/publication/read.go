@@ -2,6 +2,8 @@ package publication
 
 import (
 	"encoding/base64"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,6 +168,8 @@ func (r reader) counts(p *Policy) {
 func (r reader) floors(p *Policy, profile string) {
 	if p.Log != nil && p.Log.QuorumNone() {
 		r.Fail("log", "quorum none: want witnesses in profile %s", profile)
+	} else if alone := lone(p.Log); alone != "" {
+		r.Fail("log", "witness %.100q alone is a quorum: want two or more in profile %s", alone, profile)
 	}
 	if p.Rebuilds < leastRebuilds {
 		r.Fail("rebuilds", "got %d, want at least %d in profile %s", p.Rebuilds, leastRebuilds, profile)
@@ -176,4 +180,23 @@ func (r reader) floors(p *Policy, profile string) {
 	if p.MaxAge > longestAge*time.Second {
 		r.Fail("max_age", "got %v, want at most %v in profile %s", p.MaxAge, longestAge*time.Second, profile)
 	}
+}
+
+// lone names a witness that is a quorum by itself, "" if there is none. A witness is
+// known by the name of its keys: one with an Ed25519 and an ML-DSA-44 key is one.
+func lone(p *tlog.Policy) string {
+	if p == nil {
+		return ""
+	}
+	words := map[string][]tlog.Cosignature{}
+	for _, w := range p.Witnesses() {
+		name, _, _ := strings.Cut(w.VKey, "+") // a name has no plus
+		words[name] = append(words[name], tlog.Cosignature{Witness: w.Name})
+	}
+	for _, name := range slices.Sorted(maps.Keys(words)) {
+		if _, ok := p.Quorum(words[name]); ok {
+			return name
+		}
+	}
+	return ""
 }
