@@ -226,12 +226,14 @@ func TestOpenRefuses(t *testing.T) {
 		change func(t *testing.T, l *lab)
 		want   string
 	}{
-		"no key":          {func(_ *testing.T, l *lab) { l.Key = nil }, "no key"},
-		"another key":     {func(t *testing.T, l *lab) { l.Key = otherKey(t) }, "checkpoint: opening checkpoint"},
-		"no submitters":   {func(_ *testing.T, l *lab) { l.Submitters = nil }, "no submitters are listed"},
-		"two rules":       {func(_ *testing.T, l *lab) { l.Anybody = true }, "anybody may submit"},
-		"negative time":   {func(_ *testing.T, l *lab) { l.Refresh = -1 }, "refreshing every -1ns"},
-		"unlisted":        {func(t *testing.T, l *lab) { l.Policy = parsePolicy(t, "quorum none\n") }, "the policy does not list this log"},
+		"no key":        {func(_ *testing.T, l *lab) { l.Key = nil }, "no key"},
+		"another key":   {func(t *testing.T, l *lab) { l.Key = otherKey(t) }, "checkpoint: opening checkpoint"},
+		"no submitters": {func(_ *testing.T, l *lab) { l.Submitters = nil }, "no submitters are listed"},
+		"two rules":     {func(_ *testing.T, l *lab) { l.Anybody = true }, "anybody may submit"},
+		"negative time": {func(_ *testing.T, l *lab) { l.Refresh = -1 }, "refreshing every -1ns"},
+		"unlisted": {func(t *testing.T, l *lab) {
+			l.Policy = parsePolicy(t, "log "+otherKey(t).Key().String()+"\nquorum none\n")
+		}, "the policy does not list this log"},
 		"no checkpoint":   {func(t *testing.T, l *lab) { remove(t, l, "checkpoint") }, "no log here"},
 		"no tree":         {func(t *testing.T, l *lab) { remove(t, l, treeState) }, "there is no tree"},
 		"no tree at all":  {func(t *testing.T, l *lab) { remove(t, l, ".state") }, "there is no tree"},
