@@ -216,6 +216,7 @@ func TestRefused(t *testing.T) {
 			slices.SortFunc(r.Digests, func(a, b canon.Octets32) int { return bytes.Compare(a[:], b[:]) })
 			p.Before = append(p.Before, publishtest.Entry(t, &r, publishtest.Publisher(t)))
 		}},
+		{"REL-8", "revoked, with a floor that it reaches", func(p *publishtest.Plan) { p.AddRevocation(t, p.Release.SVN, p.Release.Digest) }},
 		{"REL-9", "rebuilt under the publisher's key", func(p *publishtest.Plan) {
 			p.Rebuilds[1].Signer, p.Rebuilds[2].Signer = publishtest.Publisher(t), publishtest.Publisher(t)
 		}},

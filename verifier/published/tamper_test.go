@@ -2,7 +2,10 @@ package published_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -265,11 +268,89 @@ func TestQuorumTime(t *testing.T) {
 			p.Policy.Log = publishtest.LogPolicy(t, "any", publishtest.WitnessA, publishtest.WitnessB)
 			cosign(p, h(-1), h(-2))
 		}, h(-1).Unix(), true},
+		{"one is enough, the other in the future", func(p *publishtest.Plan) {
+			p.Policy.Log = publishtest.LogPolicy(t, "any", publishtest.WitnessA, publishtest.WitnessB)
+			cosign(p, h(-1), h(1))
+		}, h(-1).Unix(), false},
 	} {
 		v, r, _ := decide(plan(t, c.change))
 		if !v.OK || r.Time != c.want || r.Authenticated != c.authenticated {
 			t.Errorf("%s: got %d, %t, want %d, %t\n%s", c.name, r.Time, r.Authenticated, c.want, c.authenticated, v.Text())
 		}
+	}
+}
+
+// TestRevokedByNameAndFloor: one revocation can say both, and both are told.
+func TestRevokedByNameAndFloor(t *testing.T) {
+	v, _, _ := decide(plan(t, func(p *publishtest.Plan) { p.AddRevocation(t, p.Release.SVN+1, p.Release.Digest) }))
+	for _, id := range []string{"REL-7", "REL-8"} {
+		if c, ok := v.Check(id); v.OK || !ok || c.OK || !c.Reached {
+			t.Errorf("%s: got %+v", id, c)
+		}
+	}
+}
+
+// TestRecordOfAnotherKind: what the release's signer has signed and logged is no
+// release record for that.
+func TestRecordOfAnotherKind(t *testing.T) {
+	for name, statement := range map[string]func(p *publishtest.Plan) ([]byte, error){
+		"revocation": func(p *publishtest.Plan) ([]byte, error) {
+			r := p.Revoke(0, sha256.Sum256([]byte("another")))
+			return r.Encode()
+		},
+		"rebuild": func(p *publishtest.Plan) ([]byte, error) {
+			r := p.Match(0)
+			return r.Encode()
+		},
+	} {
+		p := publishtest.New(t, []byte(releaseJSON), at())
+		b, err := statement(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := p.Records(t)
+		r.Release = publishtest.Envelope(t, b, publishtest.Publisher(t))
+		v, _, _ := decide(input(t, p.Log(t, r)))
+		t.Run(name, func(t *testing.T) { checktest.Alone(t, v, "REL-5") })
+	}
+}
+
+// TestTwoKeysOfAWitness: a witness with an Ed25519 and an ML-DSA-44 key is one:
+// alone it makes no time to rely on.
+func TestTwoKeysOfAWitness(t *testing.T) {
+	p := publishtest.New(t, []byte(releaseJSON), at())
+	pub := p.Publish(t)
+	c, err := tlog.DecodeCheckpoint(pub.Checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	note, _, _ := bytes.Cut(pub.Checkpoint, []byte("\u2014 "+publishtest.WitnessA))
+	text := strings.SplitAfter(p.Policy.Log, "\n")[0]
+	for _, algorithm := range []tlog.Algorithm{tlog.CosignatureEd25519, tlog.CosignatureMLDSA44} {
+		skey, vkey, err := tlog.GenerateWitnessKey("one.example", algorithm, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := tlog.NewCosigner(skey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := s.Cosign(c, at().Unix())
+		if err != nil {
+			t.Fatal(err)
+		}
+		note = append(note, line...)
+		text += fmt.Sprintf("witness key%d %s\n", algorithm, vkey)
+	}
+	for i := range pub.Bundle.Rebuilds {
+		pub.Bundle.Rebuilds[i].Proof = pub.Log.Proof(1+i, note)
+	}
+	pub.Bundle.Proof = pub.Log.Proof(0, note)
+	p.Policy.Log = text + "group both all key4 key6\nquorum both\n"
+	v, r, _ := decide(input(t, pub))
+	checktest.Passes(t, v)
+	if r.Authenticated || r.Time != at().Unix() {
+		t.Errorf("got %d, %t", r.Time, r.Authenticated)
 	}
 }
 
