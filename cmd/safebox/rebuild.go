@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,7 @@ func (f *rebuildFlags) run(c *cobra.Command, path string) error {
 	if f.key != "" && f.lock != "" {
 		return cli.Usage(errors.New("--sign and --lock: a record is about the source, with its own lock file"), "leave --lock out")
 	}
-	t, err := f.prepare(published, path, f.source)
+	t, err := f.prepare(published, append(releaseFiles(published, path, f.release), f.source)...)
 	if err != nil {
 		return err
 	}
@@ -88,6 +89,21 @@ func openPublished(path, dir string) (*rebuild.Published, error) {
 		return nil, cli.Usage(fmt.Errorf("--release: %w", err), "--release wants the folder with the published files of this release")
 	}
 	return p, nil
+}
+
+// releaseFiles names the files of a release that may be in these places.
+func releaseFiles(p *rebuild.Published, places ...string) []string {
+	var list []string
+	for _, place := range places {
+		if place == "" {
+			continue // not given
+		}
+		list = append(list, releasePath(place))
+		for _, a := range p.Release.Artifacts {
+			list = append(list, filepath.Join(place, filepath.FromSlash(a.Name)))
+		}
+	}
+	return list
 }
 
 // repeat builds from the source, of which it makes a copy when a release record

@@ -50,7 +50,8 @@ type testimony struct {
 	signer dsse.Signer     // nil: nothing is to be signed
 }
 
-// prepare reads the release record and the key.
+// prepare reads the release record and the key. inputs are what else the command
+// reads, which the record is not written over.
 func (f *testimonyFlags) prepare(p *rebuild.Published, inputs ...string) (*testimony, error) {
 	t := &testimony{testimonyFlags: f}
 	var err error
@@ -63,7 +64,8 @@ func (f *testimonyFlags) prepare(p *rebuild.Published, inputs ...string) (*testi
 	if t.of == nil {
 		return nil, cli.Usage(errors.New("--sign: no release record says which source is the one of this release"), "give a bundle that holds one, or --record FILE")
 	}
-	if err := cli.CheckNotInput(f.out, append(inputs, f.key, f.record)...); err != nil {
+	inputs = slices.Concat(inputs, []string{f.key, f.keys.PassphraseFile, f.record}, f.publishers)
+	if err := cli.CheckNotInput(f.out, inputs...); err != nil {
 		return nil, err
 	}
 	if t.signer, err = openKey("--sign", f.key, f.keys, keystore.Signer); err != nil {
@@ -168,17 +170,17 @@ func operatingSystem(path string) string {
 	return runtime.GOOS
 }
 
-// checkProgram refuses to sign that something else came out if this program
-// knows that it is of another commit: then the difference may be its own.
+// checkProgram refuses to sign for a program that knows that it is of another
+// source than the release: a difference may be its own, and a match says nothing
+// of what the release's source assembles.
 func checkProgram(of *record.Release, info *debug.BuildInfo) error {
+	const hint = "build safebox from the source of the release, and rebuild with that"
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" && s.Value != of.Source.Commit {
-			return cli.Failed(fmt.Errorf("nothing is signed: this program is of commit %s, and the release of %s: the difference may be the program's", s.Value, of.Source.Commit),
-				"build safebox from the source of the release, and rebuild with that")
+			return cli.Failed(fmt.Errorf("nothing is signed: this program is of commit %s, and the release of %s: what came out may be the program's doing", s.Value, of.Source.Commit), hint)
 		}
 		if s.Key == "vcs.modified" && s.Value == "true" {
-			return cli.Failed(errors.New("nothing is signed: this program is of a changed source: the difference may be the program's"),
-				"build safebox from the source of the release, and rebuild with that")
+			return cli.Failed(errors.New("nothing is signed: this program is of a changed source: what came out may be the program's doing"), hint)
 		}
 	}
 	return nil

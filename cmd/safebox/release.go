@@ -58,7 +58,7 @@ func (f *recordFlags) check(inputs ...string) error {
 	if f.out == "" {
 		return cli.Usage(errors.New("no --out"), "name the file for the record, for example release.dsse")
 	}
-	return cli.CheckNotInput(f.out, append(inputs, f.key)...)
+	return cli.CheckNotInput(f.out, append(inputs, f.key, f.keys.PassphraseFile)...)
 }
 
 // statement is what a record says.

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -92,8 +95,7 @@ func (f *bundleFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	inputs := append([]string{releasePath(f.release), f.policy, f.record}, f.rebuilds...)
-	if err := cli.CheckNotInput(f.out, inputs...); err != nil {
+	if err := f.checkOut(); err != nil {
 		return err
 	}
 	content := &bundle.Bundle{Release: file}
@@ -115,6 +117,37 @@ func (f *bundleFlags) run(c *cobra.Command) error {
 		cli.Say(c.ErrOrStderr(), "entry %d: %s: no policy that lists its signer accepts the bundle", e.Index, e.What)
 	}
 	return answer.print(c.OutOrStdout(), f.json)
+}
+
+// checkOut refuses to write over what is read. In the folder of a log nothing
+// is written at all: its server reads there, too.
+func (f *bundleFlags) checkOut() error {
+	inputs := slices.Concat([]string{releasePath(f.release), f.policy, f.record}, f.rebuilds)
+	for _, path := range f.collateral {
+		inputs = append(inputs, path, filepath.Join(path, filepath.Base(f.out)))
+	}
+	if err := cli.CheckNotInput(f.out, inputs...); err != nil {
+		return err
+	}
+	log, err := os.Stat(f.log)
+	if err != nil {
+		return nil // a URL, or what reading it will say
+	}
+	out, err := filepath.Abs(f.out)
+	if err != nil {
+		return err
+	}
+	if real, err := filepath.EvalSymlinks(filepath.Dir(out)); err == nil {
+		out = filepath.Join(real, filepath.Base(out))
+	}
+	for dir := filepath.Dir(out); ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && os.SameFile(info, log) {
+			return cli.Usage(fmt.Errorf("%s would be written into the log's folder %s", f.out, f.log), "choose another place")
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
 
 // fill takes what the log says about the release.

@@ -120,6 +120,33 @@ func TestReleaseBundle(t *testing.T) {
 	}
 }
 
+// TestReleaseBundleInputs: nothing is written over what is read, and nothing into
+// the log's folder, whatever it is called.
+func TestReleaseBundleInputs(t *testing.T) {
+	p := publishtest.New(t, releaseJSON(t), publishedAt()).Publish(t)
+	log, dir := writeLog(t, p.Checkpoint, p.Log.Entries), t.TempDir()
+	file := place(t, filepath.Join(dir, "release.json"), releaseJSON(t))
+	rides := place(t, filepath.Join(dir, "in/a.der"), []byte("a"))
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(log, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{
+		file, rides, filepath.Join(log, "checkpoint"), filepath.Join(link, "checkpoint"), filepath.Join(log, "new"), filepath.Join(link, "tile/entries/001"),
+	} {
+		code, stdout, stderr := safebox(t, "release", "bundle", "--release", file, "--log", log, "--collateral", filepath.Dir(rides), "--out", out)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, out+" would be written ") {
+			t.Errorf("%s: got code %d, %q and %q", out, code, stdout, stderr)
+		}
+	}
+	if got := readFile(t, filepath.Join(log, "checkpoint")); !bytes.Equal(got, p.Checkpoint) {
+		t.Errorf("the checkpoint is now %.40q", got)
+	}
+	if code, _, stderr := safebox(t, "release", "bundle", "--release", file, "--log", log, "--out", filepath.Join(filepath.Dir(log), "out")); code != 0 {
+		t.Errorf("beside the log: got code %d and %q", code, stderr)
+	}
+}
+
 // TestReleaseBundleRides: documents of vendors ride along, whatever the order
 // in which they were given, and two of one name don't.
 func TestReleaseBundleRides(t *testing.T) {

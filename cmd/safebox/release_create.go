@@ -57,7 +57,7 @@ The release is not built here: rebuild it first, safebox rebuild DIR.`,
 }
 
 func (f *createFlags) run(c *cobra.Command) error {
-	if err := f.recordFlags.check(releasePath(f.release), f.source); err != nil {
+	if err := f.recordFlags.check(releasePath(f.release), f.source, releasePath(f.supersedes)); err != nil {
 		return err
 	}
 	if f.version == "" || f.svn == 0 {

@@ -62,7 +62,7 @@ func (f *rebuiltFlags) run(c *cobra.Command, path string) error {
 	if err := notTheSame(path, f.release, f.rebuilt); err != nil {
 		return err
 	}
-	t, err := f.prepare(published, path, f.source)
+	t, err := f.prepare(published, append(releaseFiles(published, path, f.release, f.rebuilt), f.source)...)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,11 @@ moment that it is in the log, and there is no way to take it back.`,
 }
 
 func (f *revokeFlags) run(c *cobra.Command) error {
-	if err := f.recordFlags.check(); err != nil {
+	var inputs []string
+	for _, text := range f.releases {
+		inputs = append(inputs, releasePath(text))
+	}
+	if err := f.recordFlags.check(inputs...); err != nil {
 		return err
 	}
 	if len(f.releases) == 0 || f.reason == "" {

@@ -37,7 +37,7 @@ func (f *recordFlags) addSignature(c *cobra.Command, path, from string) error {
 	if f.key == "" || f.out == "" {
 		return cli.Usage(errors.New("--key and --out must be given"), "")
 	}
-	if err := cli.CheckNotInput(f.out, path, f.key); err != nil {
+	if err := cli.CheckNotInput(f.out, path, f.key, f.keys.PassphraseFile, releasePath(from)); err != nil {
 		return err
 	}
 	entry, r, err := readRecord("FILE", path)
