@@ -37,9 +37,8 @@ const (
 	clients = 48
 )
 
-// killAppends is how many entries TestLogKilled appends in all: 10,000, or as
-// many as LOG_KILL_APPENDS says (ci/fuzz-like long runs: 200000 is 10,000 for
-// each kill).
+// killAppends is how many entries TestLogKilled appends in all: 10,000, or for
+// a longer run as many as LOG_KILL_APPENDS says (200000: 10,000 for each kill).
 func killAppends(t *testing.T) int {
 	text, ok := os.LookupEnv("LOG_KILL_APPENDS")
 	if !ok {
