@@ -166,6 +166,11 @@ func (c *checker) checkComplete() {
 	c.log.Record("LOG-7", c.complete, want, fmt.Sprintf("%d entries with root %s", len(c.leaves), shown(root)))
 }
 
+// searchable reports whether what is not among the entries is not in the log:
+// they are all, and the policy's log says so. It also spares whoever is given a
+// bundle of anybody's the signatures of 4,096 entries, up to 16 each.
+func (c *checker) searchable() bool { return c.complete && c.opened != nil }
+
 // checkFork, step 7: LOG-8. All proofs are of one checkpoint, and the tree is
 // an extension of the one seen before: whoever has all entries can compute the
 // root that the log had then. A tree smaller than that one is ROLL-1's.

@@ -217,6 +217,11 @@ func TestRefused(t *testing.T) {
 			p.Before = append(p.Before, publishtest.Entry(t, &r, publishtest.Publisher(t)))
 		}},
 		{"REL-8", "revoked, with a floor that it reaches", func(p *publishtest.Plan) { p.AddRevocation(t, p.Release.SVN, p.Release.Digest) }},
+		{"REL-12", "a mismatch of another source", func(p *publishtest.Plan) {
+			r := p.Mismatch(0)
+			r.Source = "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+			p.After = append(p.After, publishtest.Entry(t, &r, publishtest.Rebuilder(t, 0)))
+		}},
 		{"REL-9", "rebuilt under the publisher's key", func(p *publishtest.Plan) {
 			p.Rebuilds[1].Signer, p.Rebuilds[2].Signer = publishtest.Publisher(t), publishtest.Publisher(t)
 		}},

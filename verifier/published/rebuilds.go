@@ -54,7 +54,7 @@ func (c *checker) checkRebuilds() {
 // checkMismatches, step 9: REL-12. They are searched in the whole log: nobody
 // puts one into a bundle. Of whatever source, a mismatch holds the release.
 func (c *checker) checkMismatches() {
-	if !c.complete {
+	if !c.searchable() {
 		return
 	}
 	const want = "no mismatch by any of the policy's rebuilders"

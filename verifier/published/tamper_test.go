@@ -89,6 +89,18 @@ func TestNotReached(t *testing.T) {
 	}
 }
 
+// TestAnotherLogIsNotSearched: that a log which nobody listed holds no revocation
+// says nothing.
+func TestAnotherLogIsNotSearched(t *testing.T) {
+	v, _, _ := decide(plan(t, func(p *publishtest.Plan) { p.Origin = secondLog }))
+	checktest.Alone(t, v, "LOG-2")
+	for _, id := range []string{"REL-7", "REL-8", "REL-12"} {
+		if c, ok := v.Check(id); !ok || c.OK || c.Reached {
+			t.Errorf("%s: got %+v", id, c)
+		}
+	}
+}
+
 // TestLyingSize: a log that signs another size than its tree has.
 func TestLyingSize(t *testing.T) {
 	p := publishtest.New(t, []byte(releaseJSON), at())
@@ -313,6 +325,15 @@ func TestRecordOfAnotherKind(t *testing.T) {
 		v, _, _ := decide(input(t, p.Log(t, r)))
 		t.Run(name, func(t *testing.T) { checktest.Alone(t, v, "REL-5") })
 	}
+}
+
+// TestRebuildOfAnotherKind: a record that is no rebuild stands for none.
+func TestRebuildOfAnotherKind(t *testing.T) {
+	p := publishtest.New(t, []byte(releaseJSON), at())
+	r, revoke := p.Records(t), p.Revoke(0, sha256.Sum256([]byte("another")))
+	r.Rebuilds = append(r.Rebuilds, publishtest.Entry(t, &revoke, publishtest.Rebuilder(t, 0)))
+	v, _, _ := decide(input(t, p.Log(t, r)))
+	checktest.Alone(t, v, "REL-11")
 }
 
 // TestTwoKeysOfAWitness: a witness with an Ed25519 and an ML-DSA-44 key is one:

@@ -90,9 +90,11 @@ func refusals(t testing.TB) map[string]struct {
 		"two logs": {"publication.log: names 2 logs, want one", func(p *publishtest.Policy) {
 			p.Log = "log example.com/foo+bf66b263+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\n" + p.Log
 		}},
-		"log of nothing":       {"publication.log: got", func(p *publishtest.Policy) { p.Log = "" }},
-		"log of words":         {"publication.log: ", func(p *publishtest.Policy) { p.Log = "words\n" }},
-		"no quorum but an age": {`publication.max_age: got 168h0m0s, want "any"`, func(p *publishtest.Policy) { p.Log = "log " + log + "\nquorum none\n" }},
+		"log with a long name":             {"want 1 to 128 bytes of printable ASCII", func(p *publishtest.Policy) { p.Log = strings.Replace(p.Log, log, logKey(strings.Repeat("x", 129)), 1) }},
+		"log with a name in other letters": {"want 1 to 128 bytes of printable ASCII", func(p *publishtest.Policy) { p.Log = strings.Replace(p.Log, log, logKey("łódź"), 1) }},
+		"log of nothing":                   {"publication.log: got", func(p *publishtest.Policy) { p.Log = "" }},
+		"log of words":                     {"publication.log: ", func(p *publishtest.Policy) { p.Log = "words\n" }},
+		"no quorum but an age":             {`publication.max_age: got 168h0m0s, want "any"`, func(p *publishtest.Policy) { p.Log = "log " + log + "\nquorum none\n" }},
 	}
 }
 
@@ -128,8 +130,13 @@ func witnessKey(t testing.TB, name string) string {
 
 // cosigner is an Ed25519 verifier key of a witness (C2SP tlog-cosignature,
 // "Format": type 0x04).
-func cosigner(name string) string {
-	typed := append([]byte{4}, publishtest.Key(name).Public().(ed25519.PublicKey)...)
+func cosigner(name string) string { return vkey(name, 4) }
+
+// logKey is a verifier key of a log (C2SP signed-note, "Signature types": 0x01).
+func logKey(name string) string { return vkey(name, 1) }
+
+func vkey(name string, algorithm byte) string {
+	typed := append([]byte{algorithm}, publishtest.Key(name).Public().(ed25519.PublicKey)...)
 	id := sha256.Sum256(append([]byte(name+"\n"), typed...))
 	return fmt.Sprintf("%s+%x+%s", name, id[:4], base64.StdEncoding.EncodeToString(typed))
 }
