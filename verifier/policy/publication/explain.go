@@ -75,13 +75,15 @@ func (p *Policy) explainLog() []string {
 	} else {
 		s = append(s, fmt.Sprintf("The quorum of its witnesses %s must have cosigned it.", quoted(witnesses)))
 	}
+	if p.AnyAge {
+		s = append(s, waived+"the log's state may have any age: what was revoked since is not noticed.")
+	} else {
+		s = append(s, "They must have done so in the last "+days(p.MaxAge)+": what is revoked is noticed after that time at the latest.")
+	}
 	if alone := lone(p.Log); alone != "" && !p.Log.QuorumNone() {
 		s = append(s, waived+fmt.Sprintf("a second witness: %q alone is a quorum, and may lie together with the log.", alone))
 	}
-	if p.AnyAge {
-		return append(s, waived+"the log's state may have any age: what was revoked since is not noticed.")
-	}
-	return append(s, "They must have done so in the last "+days(p.MaxAge)+": what is revoked is noticed after that time at the latest.")
+	return s
 }
 
 // days writes a time that people think of in days.
