@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -75,9 +74,9 @@ func (f *logFlags) serve(c *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(l.Err(), err, l.Close()) }()
-	ln, err := net.Listen("tcp", f.listen)
+	ln, err := listen(f.listen)
 	if err != nil {
-		return cli.Failed(fmt.Errorf("listening on %s: %w", f.listen, err), "choose another --listen, as 127.0.0.1:8080")
+		return err
 	}
 	ctx, stop := untilSignal(c.Context())
 	defer stop()

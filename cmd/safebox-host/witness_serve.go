@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,9 +60,9 @@ func (f *witnessFlags) serve(c *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	ln, err := net.Listen("tcp", f.listen)
+	ln, err := listen(f.listen)
 	if err != nil {
-		return cli.Failed(fmt.Errorf("listening on %s: %w", f.listen, err), "choose another --listen, as 127.0.0.1:8080")
+		return err
 	}
 	ctx, stop := untilSignal(c.Context())
 	defer stop()

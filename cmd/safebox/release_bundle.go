@@ -129,24 +129,34 @@ func (f *bundleFlags) checkOut() error {
 	if err := cli.CheckNotInput(f.out, inputs...); err != nil {
 		return err
 	}
-	log, err := os.Stat(f.log)
+	if within(f.out, f.log) {
+		return cli.Usage(fmt.Errorf("%s would be written into the log's folder %s", f.out, f.log), "choose another place")
+	}
+	return nil
+}
+
+// within reports whether a file, there or not, is somewhere in a folder; never
+// if there is no such folder.
+func within(file, folder string) bool {
+	want, err := os.Stat(folder)
 	if err != nil {
-		return nil // a URL, or what reading it will say
+		return false
 	}
-	out, err := filepath.Abs(f.out)
+	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
-		return err
+		return false
 	}
-	if real, err := filepath.EvalSymlinks(filepath.Dir(out)); err == nil {
-		out = filepath.Join(real, filepath.Base(out))
+	if target, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = target
 	}
-	for dir := filepath.Dir(out); ; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err == nil && os.SameFile(info, log) {
-			return cli.Usage(fmt.Errorf("%s would be written into the log's folder %s", f.out, f.log), "choose another place")
+	for {
+		if got, err := os.Stat(dir); err == nil && os.SameFile(got, want) {
+			return true
 		}
 		if dir == filepath.Dir(dir) {
-			return nil
+			return false
 		}
+		dir = filepath.Dir(dir)
 	}
 }
 
