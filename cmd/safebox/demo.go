@@ -45,11 +45,14 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole story on this machine",
-		Long: `Builds an appliance twice, predicts what a TPM will report, and boots it with a
-software TPM. Then a data owner seals a text, challenges the machine, verifies
-its evidence offline, releases the keys of two chunks for one program and one
-recipient, and checks the receipt. At last the host cheats in every way it
-knows, and is refused by name. Needs QEMU 10 and swtpm (ci/setup installs them)
+		Long: `Builds an appliance and publishes it: the publisher signs a record of it, three
+operators rebuild it from copies of the source and sign what they got, and all
+of that lies in a log that two witnesses cosign. Predicts what a TPM will report,
+and boots the appliance with a software TPM. Then a data owner seals a text,
+challenges the machine, verifies its evidence and the release offline, releases
+the keys of two chunks for one program and one recipient, and checks the receipt.
+At last the host cheats in every way it knows, with releases too, and is refused
+by name. Needs QEMU 10 and swtpm (ci/setup installs them)
 and safebox-host beside this program.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return d.run(c) },
