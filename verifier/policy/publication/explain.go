@@ -80,7 +80,7 @@ func (p *Policy) explainLog() []string {
 	} else {
 		s = append(s, "They must have done so in the last "+days(p.MaxAge)+": what is revoked is noticed after that time at the latest.")
 	}
-	if alone := lone(p.Log); alone != "" && !p.Log.QuorumNone() {
+	if alone := lone(p.Log); alone != "" {
 		s = append(s, waived+fmt.Sprintf("a second witness: %q alone is a quorum, and may lie together with the log.", alone))
 	}
 	return s

@@ -258,7 +258,9 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%q is not in:\n%s", want, text)
 		}
 	}
-	for _, change := range []func(p *publishtest.Policy){func(*publishtest.Policy) {}, func(p *publishtest.Policy) { p.Log, p.MaxAge = "log "+log+"\nquorum none\n", `"any"` }} {
+	for _, change := range []func(p *publishtest.Policy){func(*publishtest.Policy) {}, func(p *publishtest.Policy) {
+		p.Log, p.MaxAge = "log "+log+"\nwitness a "+witnessKey(t, publishtest.WitnessA)+"\nquorum none\n", `"any"`
+	}} {
 		p := publishtest.NewPolicy(t)
 		change(p)
 		got, err := read(p.Text(), "test")

@@ -168,7 +168,8 @@ func (r reader) counts(p *Policy) {
 func (r reader) floors(p *Policy, profile string) {
 	if p.Log != nil && p.Log.QuorumNone() {
 		r.Fail("log", "quorum none: want witnesses in profile %s", profile)
-	} else if alone := lone(p.Log); alone != "" {
+	}
+	if alone := lone(p.Log); alone != "" {
 		r.Fail("log", "witness %.100q alone is a quorum: want two or more in profile %s", alone, profile)
 	}
 	if p.Rebuilds < leastRebuilds {
@@ -185,7 +186,7 @@ func (r reader) floors(p *Policy, profile string) {
 // lone names a witness that is a quorum by itself, "" if there is none. A witness is
 // known by the name of its keys: one with an Ed25519 and an ML-DSA-44 key is one.
 func lone(p *tlog.Policy) string {
-	if p == nil {
+	if p == nil || p.QuorumNone() {
 		return ""
 	}
 	words := map[string][]tlog.Cosignature{}
