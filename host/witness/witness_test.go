@@ -436,3 +436,11 @@ func TestBodyBounded(t *testing.T) {
 		t.Errorf("got status %d after %d bytes, want 413 after %d", rec.Code, body.n, maxBody)
 	}
 }
+
+// TestServerLimits: no connection can hang for ever.
+func TestServerLimits(t *testing.T) {
+	s := newBench(t).w.Server()
+	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 || s.MaxHeaderBytes > 64<<10 {
+		t.Errorf("got %+v", s)
+	}
+}

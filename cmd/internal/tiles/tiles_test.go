@@ -277,6 +277,34 @@ func TestServerLies(t *testing.T) {
 	}
 }
 
+// TestServerSlow: a server that never comes to the end of a file is given up.
+func TestServerSlow(t *testing.T) {
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write([]byte("x")); err != nil {
+				return
+			}
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}))
+	defer slow.Close()
+	p, err := openPlace(slow.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, ok := p.(*server)
+	if !ok || s.client.Timeout != requestTime {
+		t.Fatalf("got %+v, want a server that is asked for at most %v", p, requestTime)
+	}
+	s.client.Timeout, s.pause = 50*time.Millisecond, time.Millisecond
+	if _, err := s.read(t.Context(), "checkpoint", 1<<20); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
