@@ -22,11 +22,10 @@ const (
 // name.
 const none = "none"
 
-// Policy says which logs count, and cosignatures of which of which witnesses
+// Policy says which logs count, and whose cosignatures
 // (tlog-policy). It comes from ParsePolicy; the zero value opens nothing.
 type Policy struct {
 	logs      []Key
-	logURLs   []string
 	witnesses []Witness
 	// nodes holds witnesses and groups in the order of the text, so that a
 	// group's members stand before it.
@@ -126,11 +125,10 @@ func (p *Policy) addLog(items []string) error {
 	if k.Algorithm != Ed25519 {
 		return fmt.Errorf("log %q: key: got %v, want %v", k.Name, k.Algorithm, Ed25519)
 	}
-	url, err := optionalURL(items[1:])
-	if err != nil {
+	if _, err := optionalURL(items[1:]); err != nil { // who verifies offline goes nowhere
 		return fmt.Errorf("log %q: %w", k.Name, err)
 	}
-	p.logs, p.logURLs = append(p.logs, k), append(p.logURLs, url)
+	p.logs = append(p.logs, k)
 	return nil
 }
 
@@ -279,16 +277,6 @@ func optionalURL(items []string) (string, error) {
 
 // Logs lists the logs' keys.
 func (p *Policy) Logs() []Key { return slices.Clone(p.logs) }
-
-// LogURL is the URL that the policy gives for a log, "" for none.
-func (p *Policy) LogURL(origin string) string {
-	for i, k := range p.logs {
-		if k.Name == origin {
-			return p.logURLs[i]
-		}
-	}
-	return ""
-}
 
 // Witnesses lists the witnesses, those outside the quorum included.
 func (p *Policy) Witnesses() []Witness { return slices.Clone(p.witnesses) }

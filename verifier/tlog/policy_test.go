@@ -119,9 +119,6 @@ func TestPolicyLists(t *testing.T) {
 	if diff := cmp.Diff([]string{log.String(), other.String()}, logs); diff != "" {
 		t.Errorf("logs (-want +got):\n%s", diff)
 	}
-	if a, b, c := p.LogURL(origin), p.LogURL("other.example"), p.LogURL("none"); a != "https://log.example/releases/" || b != "" || c != "" {
-		t.Errorf("URLs of logs: got %q, %q, %q", a, b, c)
-	}
 	want := []tlog.Witness{
 		{Name: "caf\xe9", VKey: w[0].Key().String()},
 		{Name: "any", VKey: w[1].Key().String(), URL: "http://127.0.0.1:8080/"},

@@ -112,7 +112,7 @@ func appendHashes(b []byte, hashes [][32]byte) []byte {
 }
 
 // Check checks that the entry is at the proof's index in the tree of a
-// checkpoint, which must come from Policy.Open of the proof's own.
+// checkpoint: the proof's own, which counts for as much as Policy.Open says of it.
 func (p *Proof) Check(entry []byte, c *Checkpoint) error {
 	return CheckInclusion(p.Hashes, p.Index, LeafHash(entry), c.Size, c.Root)
 }
