@@ -84,8 +84,12 @@ func (a *rebuildAnswer) sign() ([]byte, error) {
 	if a.testimony.signer == nil {
 		return nil, nil
 	}
+	if !a.result.Match() && a.otherSource() == nil && len(a.testimony.publishers) == 0 {
+		return nil, cli.Failed(errors.New("nothing is signed: a mismatch holds the release, and nobody looked whether its publisher named this source"),
+			"--publisher KEY: whoever else signed the release record could have named any")
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && !a.elsewhere && a.otherSource() == nil {
-		if err := checkProgram(a.testimony.of, info); err != nil {
+		if err := checkProgram(a.testimony.of, a.result.Match(), info); err != nil {
 			return nil, err
 		}
 	}

@@ -171,16 +171,17 @@ func operatingSystem(path string) string {
 }
 
 // checkProgram refuses to sign for a program that knows that it is of another
-// source than the release: a difference may be its own, and a match says nothing
-// of what the release's source assembles.
-func checkProgram(of *record.Release, info *debug.BuildInfo) error {
+// commit than the release: a difference may be its own, and a match says nothing
+// of what the release's source assembles. Of a changed source it may still match:
+// a file that was not committed is a change, too.
+func checkProgram(of *record.Release, match bool, info *debug.BuildInfo) error {
 	const hint = "build safebox from the source of the release, and rebuild with that"
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" && s.Value != of.Source.Commit {
 			return cli.Failed(fmt.Errorf("nothing is signed: this program is of commit %s, and the release of %s: what came out may be the program's doing", s.Value, of.Source.Commit), hint)
 		}
-		if s.Key == "vcs.modified" && s.Value == "true" {
-			return cli.Failed(errors.New("nothing is signed: this program is of a changed source: what came out may be the program's doing"), hint)
+		if s.Key == "vcs.modified" && s.Value == "true" && !match {
+			return cli.Failed(errors.New("nothing is signed: this program is of a changed source: the difference may be the program's"), hint)
 		}
 	}
 	return nil

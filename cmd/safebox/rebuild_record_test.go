@@ -14,18 +14,23 @@ import (
 func TestCheckProgram(t *testing.T) {
 	commit := strings.Repeat("c0", 20)
 	of := &record.Release{Source: record.Source{Commit: commit}}
+	revision := func(commit, modified string) []debug.BuildSetting {
+		return []debug.BuildSetting{{Key: "vcs.revision", Value: commit}, {Key: "vcs.modified", Value: modified}}
+	}
 	for name, tt := range map[string]struct {
-		settings []debug.BuildSetting
-		want     string
+		settings        []debug.BuildSetting
+		match, mismatch string
 	}{
-		"not said":       {nil, ""},
-		"the same":       {[]debug.BuildSetting{{Key: "vcs.revision", Value: commit}, {Key: "vcs.modified", Value: "false"}}, ""},
-		"another commit": {[]debug.BuildSetting{{Key: "vcs.revision", Value: strings.Repeat("c1", 20)}}, "this program is of commit c1c1"},
-		"changed":        {[]debug.BuildSetting{{Key: "vcs.revision", Value: commit}, {Key: "vcs.modified", Value: "true"}}, "this program is of a changed source"},
+		"not said":       {nil, "", ""},
+		"the same":       {revision(commit, "false"), "", ""},
+		"another commit": {revision(strings.Repeat("c1", 20), "false"), "this program is of commit c1c1", "this program is of commit c1c1"},
+		"changed":        {revision(commit, "true"), "", "this program is of a changed source"},
 	} {
-		err := checkProgram(of, &debug.BuildInfo{Settings: tt.settings})
-		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		for match, want := range map[bool]string{true: tt.match, false: tt.mismatch} {
+			err := checkProgram(of, match, &debug.BuildInfo{Settings: tt.settings})
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s, match %v: got %v, want %q", name, match, err, want)
+			}
 		}
 	}
 }
