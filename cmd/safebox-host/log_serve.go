@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -74,44 +72,7 @@ func (f *logFlags) serve(c *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(l.Err(), err, l.Close()) }()
-	ln, err := listen(f.listen)
-	if err != nil {
-		return err
-	}
-	ctx, stop := untilSignal(c.Context())
-	defer stop()
-	server := l.Server()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
-	if _, err := fmt.Fprintf(c.OutOrStdout(), "listening http://%s\n", ln.Addr()); err != nil {
-		return errors.Join(err, server.Close())
-	}
-	select {
-	case err := <-served:
-		return fmt.Errorf("serving: %w", err)
-	case <-l.Stopped():
-		return server.Close()
-	case <-ctx.Done():
-	}
-	return drain(ctx, server, served)
-}
-
-// drain lets requests under way come to their end; those that wait for
-// witnesses that don't answer are broken off.
-func drain(ctx context.Context, server *http.Server, served <-chan error) error {
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	err := server.Shutdown(limit)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("ending requests: %w", err)
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving: %w", err)
-	}
-	return nil
+	return serveHTTP(c, f.listen, l.Server(), l.Stopped())
 }
 
 // open reads the files that the flags name, and opens the log.

@@ -13,9 +13,6 @@ import (
 	"safebox/verifier/tlog"
 )
 
-// drainTime is how long requests under way may take after a signal.
-const drainTime = 5 * time.Second
-
 // witnessFlags are what `witness serve` is told.
 type witnessFlags struct {
 	dir    string
@@ -60,24 +57,7 @@ func (f *witnessFlags) serve(c *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	ln, err := listen(f.listen)
-	if err != nil {
-		return err
-	}
-	ctx, stop := untilSignal(c.Context())
-	defer stop()
-	server := w.Server()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
-	if _, err := fmt.Fprintf(c.OutOrStdout(), "listening http://%s\n", ln.Addr()); err != nil {
-		return errors.Join(err, server.Close())
-	}
-	select {
-	case err := <-served:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
-	}
-	return drain(ctx, server, served)
+	return serveHTTP(c, f.listen, w.Server(), nil)
 }
 
 // open reads the keys and opens the state folder.

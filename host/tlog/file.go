@@ -2,44 +2,28 @@ package tlog
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"safebox/image/output"
 )
 
-// Modes of what the log makes, before the umask: all of it is public.
-const (
-	dirMode  = 0o755
-	fileMode = 0o644
-)
+// dirMode is that of the folders, before the umask: all of the log is public.
+const dirMode = 0o755
 
 // writeWhole puts a file in place in one step. When it returns nil, content
 // and name are on disk.
-func writeWhole(path string, b []byte) (err error) {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+func writeWhole(path string, b []byte) error {
+	err := output.File(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	_, err = tmp.Write(b)
-	if err == nil {
-		err = tmp.Chmod(fileMode)
-	}
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return syncDir(filepath.Dir(path))
 }
 
 // makeDir makes a folder and those above it that are missing, so that their
