@@ -16,7 +16,7 @@ func TestStateFile(t *testing.T) {
 	must(t, err)
 	want, err := os.ReadFile("testdata/state")
 	must(t, err)
-	s := newState("sum.golang.org/test")
+	s := newState("log.example/test")
 	s.time = testTime
 	if err := s.setCheckpoint(checkpoint); err == nil {
 		t.Error("a checkpoint of another log was taken")

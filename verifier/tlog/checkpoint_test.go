@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	formats "github.com/transparency-dev/formats/log"
+	sumdb "golang.org/x/mod/sumdb/note"
 
 	"safebox/verifier/tlog"
 )
@@ -85,7 +86,7 @@ func TestParseCheckpointRefuses(t *testing.T) {
 func TestOpenSigned(t *testing.T) {
 	note := read(t, "tessera/checkpoint.15")
 	log := key(t, tesseraKey)
-	c, err := tlog.OpenSigned(note, []tlog.Key{key(t, sumdbKey), log})
+	c, err := tlog.OpenSigned(note, []tlog.Key{key(t, neumannKey), log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestOpenSigned(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	var unsigned *tlog.LogError
-	if _, err := tlog.OpenSigned(note, []tlog.Key{key(t, sumdbKey)}); !errors.As(err, &unsigned) || unsigned.Origin != "example.com/log/testdata" {
+	if _, err := tlog.OpenSigned(note, []tlog.Key{key(t, neumannKey)}); !errors.As(err, &unsigned) || unsigned.Origin != "example.com/log/testdata" {
 		t.Errorf("another log's key: got %v, want a *LogError", err)
 	}
 	if _, err := tlog.OpenSigned(note, nil); !errors.As(err, &unsigned) {
@@ -106,15 +107,21 @@ func TestOpenSigned(t *testing.T) {
 			t.Errorf("byte %d flipped: no error", at)
 		}
 	}
-	// sum.golang.org, transparency-dev/witness at 2e1c6971d19e, internal/client/sumdb_test.go: its signature is good,
-	// but its key's name is not the tree's.
-	sumdb := "go.sum database tree\n1514086\nkn9DgqDhXzoZMM8828SQsbuovr/WRn7QfFd5Qe1rpwA=\n\n" +
-		"— sum.golang.org Az3grunuggF5mKymPJeK/l9Pq71lOg/rAVkQVCzGkWRJcnS3ZFunzveHr9PAH8LFsuhpcCWzGDNrn9FFDyXm/66tBg8=\n"
-	if _, err := tlog.OpenSigned([]byte(sumdb), []tlog.Key{key(t, sumdbKey)}); !errors.As(err, &unsigned) {
+	// A tree whose name is not that of its key, as the log of Go's checksum
+	// database is; signed by x/mod.
+	signer, err := sumdb.NewSigner(neumannSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := sumdb.Sign(&sumdb.Note{Text: "go.sum database tree\n1514086\n" + emptyRoot + "\n"}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tlog.OpenSigned(other, []tlog.Key{key(t, neumannKey)}); !errors.As(err, &unsigned) {
 		t.Errorf("origin that is not the key's name: got %v, want a *LogError", err)
 	}
 	var bad *tlog.SignatureError
-	if _, err := tlog.OpenSigned([]byte(strings.Replace(sumdb, "1514086", "1514087", 1)), []tlog.Key{key(t, sumdbKey)}); !errors.As(err, &bad) || bad.Name != "sum.golang.org" {
+	if _, err := tlog.OpenSigned(bytes.Replace(other, []byte("1514086"), []byte("1514087"), 1), []tlog.Key{key(t, neumannKey)}); !errors.As(err, &bad) || bad.Name != "PeterNeumann" {
 		t.Errorf("another size: got %v, want a *SignatureError", err)
 	}
 	_, err = tlog.OpenSigned([]byte(poem), []tlog.Key{log})

@@ -17,10 +17,9 @@ import (
 
 // Keys that others published or made.
 const (
-	// sum.golang.org's, golang.org/x/mod v0.42.0 sumdb/client_test.go and the go command's own.
-	sumdbKey = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 	// golang.org/x/mod v0.42.0, sumdb/note/note.go.
-	neumannKey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+	neumannKey    = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+	neumannSecret = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz"
 	// transparency-dev/tessera v1.0.4, testdata/build_log.sh.
 	tesseraKey    = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx"
 	tesseraSecret = "PRIVATE+KEY+example.com/log/testdata+33d7b496+AeymY/SZAX0jZcJ8enZ5FY1Dz+wTML2yWSkK+9DSF3eg"
@@ -42,7 +41,6 @@ func TestParseKey(t *testing.T) {
 		id         uint32
 		algorithm  tlog.Algorithm
 	}{
-		{sumdbKey, "sum.golang.org", 0x033de0ae, tlog.Ed25519},
 		{neumannKey, "PeterNeumann", 0xc74f20a3, tlog.Ed25519},
 		{tesseraKey, "example.com/log/testdata", 0x33d7b496, tlog.Ed25519},
 		{rfcLogKey, origin, 0x6e8b7fa3, tlog.Ed25519},
@@ -78,30 +76,30 @@ func keyIDOf(t *testing.T, vkey string) uint32 {
 
 // The forms that the library reads all the same are marked.
 func TestParseKeyRefuses(t *testing.T) {
-	encoded := strings.TrimPrefix(sumdbKey, "sum.golang.org+033de0ae+")
+	encoded := strings.TrimPrefix(neumannKey, "PeterNeumann+c74f20a3+")
 	for _, tt := range []struct {
 		name, vkey, want string
 		lenient          bool // golang.org/x/mod/sumdb/note takes it
 	}{
-		{"newline in the key", sumdbKey[:40] + "\n" + sumdbKey[40:], "one form", true},
-		{"carriage return at the end", sumdbKey + "\r", "one form", true},
-		{"upper-case ID", "sum.golang.org+033DE0AE+" + encoded, "key ID", true},
-		{"another ID", "sum.golang.org+033de0af+" + encoded, "key ID", false},
-		{"short ID", "sum.golang.org+33de0ae+" + encoded, "key ID", false},
-		{"long ID", "sum.golang.org+0033de0ae+" + encoded, "key ID", false},
-		{"no ID", "sum.golang.org++" + encoded, "key ID", false},
-		{"another name", "sum.golang.com+033de0ae+" + encoded, "key ID", false},
-		{"no name", "+033de0ae+" + encoded, "name", false},
-		{"space in the name", "sum golang+033de0ae+" + encoded, "name", false},
-		{"Unicode space in the name", "sum\u2003golang+033de0ae+" + encoded, "name", false},
-		{"bell in the name", "sum\agolang+033de0ae+" + encoded, "name", false},
-		{"name not UTF-8", "sum\xff+033de0ae+" + encoded, "name", false},
-		{"long name", strings.Repeat("n", 256) + "+033de0ae+" + encoded, "name", false},
-		{"no key", "sum.golang.org+033de0ae+", "no key", false},
-		{"no fields", "sum.golang.org", "NAME+ID+KEY", false},
-		{"two fields", "sum.golang.org+033de0ae", "NAME+ID+KEY", false},
-		{"no base64", "sum.golang.org+033de0ae+!", "base64", false},
-		{"URL base64", "sum.golang.org+033de0ae+" + strings.ReplaceAll(encoded, "+", "-"), "base64", false},
+		{"newline in the key", neumannKey[:40] + "\n" + neumannKey[40:], "one form", true},
+		{"carriage return at the end", neumannKey + "\r", "one form", true},
+		{"upper-case ID", "PeterNeumann+C74F20A3+" + encoded, "key ID", true},
+		{"another ID", "PeterNeumann+c74f20a4+" + encoded, "key ID", false},
+		{"short ID", "PeterNeumann+74f20a3+" + encoded, "key ID", false},
+		{"long ID", "PeterNeumann+0c74f20a3+" + encoded, "key ID", false},
+		{"no ID", "PeterNeumann++" + encoded, "key ID", false},
+		{"another name", "PeterNewmann+c74f20a3+" + encoded, "key ID", false},
+		{"no name", "+c74f20a3+" + encoded, "name", false},
+		{"space in the name", "Peter Neumann+c74f20a3+" + encoded, "name", false},
+		{"Unicode space in the name", "Peter\u2003Neumann+c74f20a3+" + encoded, "name", false},
+		{"bell in the name", "Peter\aNeumann+c74f20a3+" + encoded, "name", false},
+		{"name not UTF-8", "Peter\xff+c74f20a3+" + encoded, "name", false},
+		{"long name", strings.Repeat("n", 256) + "+c74f20a3+" + encoded, "name", false},
+		{"no key", "PeterNeumann+c74f20a3+", "no key", false},
+		{"no fields", "PeterNeumann", "NAME+ID+KEY", false},
+		{"two fields", "PeterNeumann+c74f20a3", "NAME+ID+KEY", false},
+		{"no base64", "PeterNeumann+c74f20a3+!", "base64", false},
+		{"URL base64", "PeterNeumann+c74f20a3+" + strings.ReplaceAll(encoded, "/", "_"), "base64", false},
 		{"Ed25519 key of 31 bytes", "a+00000000+" + base64.StdEncoding.EncodeToString(append([]byte{1}, make([]byte, 31)...)), "31 bytes", false},
 		{"cosigner's key of 33 bytes", "a+00000000+" + base64.StdEncoding.EncodeToString(append([]byte{4}, make([]byte, 33)...)), "33 bytes", false},
 		{"ML-DSA-44 key of 1311 bytes", "a+00000000+" + base64.StdEncoding.EncodeToString(append([]byte{6}, make([]byte, 1311)...)), "1311 bytes", false},
@@ -422,7 +420,7 @@ func TestGenerateAgainstLibrary(t *testing.T) {
 }
 
 func FuzzParseKey(f *testing.F) {
-	for _, vkey := range []string{sumdbKey, tesseraKey, remoraKey, rfcLogKey, rfcWitnessKey, "a+00000000+Bg=="} {
+	for _, vkey := range []string{neumannKey, tesseraKey, remoraKey, rfcLogKey, rfcWitnessKey, "a+00000000+Bg=="} {
 		f.Add(vkey)
 	}
 	f.Add(cosigner(f, "pq.example", tlog.CosignatureMLDSA44, 1).Key().String())

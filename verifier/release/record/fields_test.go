@@ -81,15 +81,17 @@ func numberRules(name string, old, least, most int64) (bad, good []replaced) {
 	member := name[strings.LastIndex(name, ".")+1:]
 	at := func(v any) string { return fmt.Sprintf(`"%s":%v`, member, v) }
 	want := fmt.Sprintf("want %d to %d", least, most)
-	return []replaced{
+	refused := []replaced{
 		{name + ": too small", at(old), at(least - 1), fmt.Sprintf("%s: got %d, %s", name, least-1, want)},
 		{name + ": too large", at(old), at(most + 1), fmt.Sprintf("%s: got %d, %s", name, most+1, want)},
 		{name + ": text", at(old), at(fmt.Sprintf("%q", fmt.Sprint(old))), "want an integer"},
 		{name + ": null", at(old), at("null"), "want an integer"},
-	}, []replaced{
+	}
+	accepted := []replaced{
 		{name + ": smallest", at(old), at(least), ""},
 		{name + ": largest", at(old), at(most), ""},
 	}
+	return refused, accepted
 }
 
 // hashRules are those of a directory hash under a member's name.
