@@ -23,20 +23,7 @@ func TestLogHeldConnections(t *testing.T) {
 	k := newKillTest(t, 2)
 	cmd := exec.Command("sh", "-c", `ulimit -n "$1" && shift && exec "$@"`, "sh", files, "safebox-host", "log", "serve", "--dir", k.dir, "--key", k.keyFile,
 		"--listen", "127.0.0.1:0", "--witnesses", k.policyFile, "--submitters", k.submitters)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening ")
-	if err != nil || !ok {
-		t.Fatalf("the log says %q, %v; %v: %s", line, err, cmd.Wait(), stderr.String())
-	}
+	url, stderr := listening(t, cmd)
 	// One client is in before the strangers come.
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 	post := func(entry []byte) (int, error) {
@@ -71,4 +58,25 @@ func TestLogHeldConnections(t *testing.T) {
 	if err := cmd.Wait(); err != nil || strings.Contains(stderr.String(), "too many open files") {
 		t.Errorf("got %v: %s", err, stderr.String())
 	}
+}
+
+// listening starts a server and waits for the address that it prints. What it
+// says on standard error is complete when it has ended.
+func listening(t *testing.T, cmd *exec.Cmd) (url string, stderr *bytes.Buffer) {
+	t.Helper()
+	stderr = &bytes.Buffer{}
+	cmd.Stderr = stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	url, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening ")
+	if err != nil || !ok {
+		t.Fatalf("it says %q, %v; %v: %s", line, err, cmd.Wait(), stderr.String())
+	}
+	return url, stderr
 }

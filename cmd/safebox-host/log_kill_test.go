@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -199,20 +198,7 @@ func (k *killTest) saw(t *testing.T, who string, note []byte) *tlog.Checkpoint {
 func (k *killTest) run(t *testing.T, until int64, end syscall.Signal) {
 	cmd := exec.Command("safebox-host", "log", "serve", "--dir", k.dir, "--key", k.keyFile,
 		"--listen", "127.0.0.1:0", "--witnesses", k.policyFile, "--submitters", k.submitters)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening ")
-	if err != nil || !ok {
-		t.Fatalf("the log says %q, %v; %v: %s", line, err, cmd.Wait(), stderr.String())
-	}
+	url, stderr := listening(t, cmd)
 	ctx, cancel := context.WithCancel(t.Context())
 	var working sync.WaitGroup
 	for range clients {
@@ -231,7 +217,7 @@ func (k *killTest) run(t *testing.T, until int64, end syscall.Signal) {
 	if err := cmd.Process.Signal(end); err != nil {
 		t.Error(err)
 	}
-	err = cmd.Wait()
+	err := cmd.Wait()
 	cancel()
 	working.Wait()
 	if end == syscall.SIGTERM && err != nil {
